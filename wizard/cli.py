@@ -1,0 +1,188 @@
+"""The door: arguments in, the engine or the screens behind it.
+
+Nothing heavy is imported before a command needs it, so ``--version`` and ``--help`` are instant.
+What each command does stands in :mod:`wizard.commands`; what it may be relied upon for, in the
+project's contract (docs/commands.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from wizard import __version__
+from wizard.cluster import Precision, Series
+from wizard.errors import WizardError
+
+PROGRAM = "v32-wizard"
+INTERRUPTED = 130
+
+EPILOG = """\
+Without a command the wizard opens, with PRESET loaded when one is given.
+PRESET is everywhere the name of a saved preset or the path of a YAML file.
+Exit status: 0 done, 1 failed, 2 bad preset or usage, 3 node not reached, 130 interrupted.
+"""
+
+
+def _preset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", metavar="PRESET", help="saved name, or path to a YAML file")
+
+
+def _format(parser: argparse.ArgumentParser, *formats: str) -> None:
+    parser.add_argument("--format", choices=formats, default=formats[0])
+
+
+def _simulation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scenario", default="healthy", help="a shipped scenario or a YAML file")
+    parser.add_argument("--series", choices=[*Series], default=Series.A3, type=Series)
+    parser.add_argument("--precision", choices=[*Precision], default=Precision.BF16, type=Precision)
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="FACTOR", help="10 makes everything 10× quicker"
+    )
+
+
+def _screen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--ascii", action="store_true", help="draw with plain ASCII only")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every command (``wizard`` is the one meant when none is named)."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show a traceback on errors")
+    top = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Puts DeepSeek-V3.2-Exp into service on Huawei Ascend servers.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[common])
+
+    wizard = add("wizard", "open the wizard (what happens when no command is named)")
+    wizard.add_argument("preset", metavar="PRESET", nargs="?", help="saved name or path")
+    _screen(wizard)
+    demo = add("demo", "open the wizard on a simulated cluster started for it")
+    _simulation(demo)
+    _screen(demo)
+    simulate = add("simulate", "start the simulated cluster alone")
+    _simulation(simulate)
+    simulate.add_argument("--nodes", type=int, metavar="N", help="1 to 16")
+    simulate.add_argument("--preset-out", metavar="FILE", help="write a preset for it here")
+
+    _add_preset_commands(add("presets", "list, show, validate, import, export or delete presets"))
+
+    render = add("render", "the generated scripts")
+    _preset(render)
+    render.add_argument("-o", dest="output", metavar="DIR", help="write them here")
+    render.add_argument("--diff", choices=["guide"], help="how they differ from the guide, and why")
+    render.add_argument("--offline", action="store_true", help="ask no node anything")
+    check = add("check", "run the checks on all nodes")
+    _preset(check)
+    check.add_argument("--only", metavar="CHECK,…", help="only these checks")
+    check.add_argument("--full", action="store_true", help="ping every pair across nodes")
+    _format(check, "text", "json", "junit", "html")
+    check.add_argument("-o", dest="output", metavar="FILE", help="write the report here")
+    launch = add("launch", "launch the model on all nodes and follow until it serves")
+    _preset(launch)
+    launch.add_argument("--yes", action="store_true", help="do not ask")
+    launch.add_argument("--skip-checks", action="store_true", help="do not run the checks first")
+    launch.add_argument("--no-follow", action="store_true", help="return once it is started")
+    status = add("status", "what runs where, and whether it serves")
+    _preset(status)
+    _format(status, "text", "json")
+    logs = add("logs", "the serve logs")
+    _preset(logs)
+    logs.add_argument("--node", type=int, metavar="N", help="only this node")
+    logs.add_argument("-f", dest="follow", action="store_true", help="follow")
+    stop = add("stop", "stop what we launched, on every node, and verify that it is gone")
+    _preset(stop)
+    stop.add_argument("--yes", action="store_true", help="do not ask")
+    chat = add("chat", "ask the served model")
+    _preset(chat)
+    chat.add_argument("prompt", metavar="PROMPT", nargs="?", help="one question (or on stdin)")
+    return top
+
+
+def _add_preset_commands(presets: argparse.ArgumentParser) -> None:
+    actions = presets.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="names of the saved and shipped presets")
+    for name, text in (
+        ("show", "print a preset as YAML"),
+        ("validate", "say whether a preset is right"),
+        ("delete", "delete a saved preset"),
+    ):
+        _preset(actions.add_parser(name, help=text))
+    load = actions.add_parser("import", help="save a YAML file as a preset")
+    load.add_argument("file", metavar="FILE")
+    load.add_argument("--name", help="another name than the file's own")
+    load.add_argument("--force", action="store_true", help="replace a saved preset of that name")
+    save = actions.add_parser("export", help="write a preset to a YAML file")
+    _preset(save)
+    save.add_argument("file", metavar="FILE")
+    save.add_argument("--force", action="store_true", help="replace an existing file")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments; when no command is named, ``wizard`` is put in front."""
+    parser = build_parser()
+    (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    words = list(argv)
+    named = bool(words) and words[0] in subparsers.choices
+    asks = bool(words) and words[0] in ("-h", "--help", "--version")
+    return parser.parse_args(words if named or asks else ["wizard", *words])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status (see EPILOG)."""
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments.command in ("wizard", "demo"):
+            return _open_screens(arguments)
+        commands = import_module("wizard.commands")
+        status: int = commands.run(arguments)
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has gone (`| head`); nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except WizardError as error:
+        if arguments.debug:
+            raise
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        if arguments.debug:
+            raise
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+
+
+def _open_screens(arguments: argparse.Namespace) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print(
+            f"{PROGRAM}: the wizard needs a terminal; without one use the commands "
+            f"({PROGRAM} --help).",
+            file=sys.stderr,
+        )
+        return 2
+    module = import_module("screens")
+    if not hasattr(module, "OURS"):
+        # The package's name is generic: another `screens` on the path would shadow ours.
+        print(f"{PROGRAM}: another package named 'screens' is in the way: {module.__file__}")
+        return 2
+    door = import_module("screens.door")
+    status: int = door.open_wizard(arguments)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

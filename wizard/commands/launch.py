@@ -1,0 +1,129 @@
+"""``v32-wizard launch``, ``status``, ``logs`` and ``stop``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from wizard.checks.engine import CheckRun
+from wizard.commands.check import passed
+from wizard.commands.fleet import connected
+from wizard.commands.terminal import confirm, note
+from wizard.discovery import complete
+from wizard.errors import LaunchError, UsageError
+from wizard.launch import Launch
+from wizard.presets import load_preset
+
+_INTERVAL_S = 0.2
+
+
+async def launch(arguments: argparse.Namespace) -> int:
+    """Check, show the plan, ask, launch on all nodes, follow until it serves."""
+    preset = load_preset(arguments.preset)
+    name = shlex.quote(arguments.preset)
+    async with connected(preset) as fleet:
+        if not arguments.skip_checks:
+            run = CheckRun(fleet, preset.cluster)
+            if not await passed(fleet, preset.name, run):
+                raise LaunchError(
+                    "not launched: the checks did not pass.",
+                    hint="Mend what they name, or use --skip-checks.",
+                )
+        preset = await complete(preset, fleet)
+        work = Launch(fleet, preset)
+        for line in work.plan():
+            note(line)
+        if not await confirm(f"Launch {preset.name}?", yes=arguments.yes):
+            return 1
+        try:
+            async with _stages(work):
+                await work.start()
+                if arguments.no_follow:
+                    print(f"started; follow it with: v32-wizard status {name}")
+                    return 0
+                await work.follow(until_ready=True)
+        except asyncio.CancelledError:
+            note(f"detached; the launch goes on. Come back with: v32-wizard status {name}")
+            raise
+        if work.state != "ready":
+            raise LaunchError(work.message or "the launch failed.")
+        print(work.message or "ready")
+    return 0
+
+
+@asynccontextmanager
+async def _stages(work: Launch) -> AsyncIterator[None]:
+    """Tell every change of a rank's stage on the terminal while the block runs."""
+    told: dict[int, str] = {}
+
+    def tell() -> None:
+        for rank in work.ranks:
+            line = f"node {rank.rank}: {rank.state} {rank.stage} {rank.detail}".rstrip()
+            if told.get(rank.rank) != line:
+                told[rank.rank] = line
+                note(line)
+
+    async def keep_telling() -> None:
+        while True:
+            tell()
+            await asyncio.sleep(_INTERVAL_S)
+
+    task = asyncio.ensure_future(keep_telling())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        tell()
+
+
+async def status(arguments: argparse.Namespace) -> int:
+    """Say what runs where, and whether it serves: 0 serving, 1 not."""
+    preset = load_preset(arguments.preset)
+    async with connected(preset) as fleet:
+        report = await Launch(fleet, preset).status()
+    if arguments.format == "json":
+        print(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+    else:
+        sys.stdout.write(report.to_text())
+    return report.exit_status
+
+
+async def stop(arguments: argparse.Namespace) -> int:
+    """Stop what we launched for this preset, on every node, and verify that it is gone."""
+    preset = load_preset(arguments.preset)
+    if not await confirm(f"Stop {preset.name} on {len(preset.nodes)} node(s)?", yes=arguments.yes):
+        return 1
+    async with connected(preset) as fleet:
+        problems = await Launch(fleet, preset).stop()
+    for problem in problems:
+        print(f"v32-wizard: {problem}", file=sys.stderr)
+    if not problems:
+        print(f"{preset.name}: nothing of ours runs on any node")
+    return 1 if problems else 0
+
+
+async def logs(arguments: argparse.Namespace) -> int:
+    """Print the serve logs of one node or of all, each line with its node if there are several."""
+    preset = load_preset(arguments.preset)
+    ranks = range(len(preset.nodes))
+    if arguments.node is not None:
+        if arguments.node not in ranks:
+            raise UsageError(f"--node {arguments.node}: the preset has nodes 0 to {ranks[-1]}.")
+        ranks = range(arguments.node, arguments.node + 1)
+    async with connected(preset) as fleet:
+        work = Launch(fleet, preset)
+
+        async def copy(rank: int) -> None:
+            prefix = f"node{rank} | " if len(ranks) > 1 else ""
+            lines: AsyncIterator[str] = work.logs(rank, follow=arguments.follow)
+            async for line in lines:
+                print(f"{prefix}{line}", flush=arguments.follow)
+
+        await asyncio.gather(*(copy(rank) for rank in ranks))
+    return 0

@@ -1,0 +1,60 @@
+"""Where our files lie on this machine. Directories are made 0700 on first use, files are 0600."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+HOME_VARIABLE = "V32_WIZARD_HOME"  # puts everything under one folder (contract.md)
+_APP = "v32-wizard"
+
+
+def config_dir() -> Path:
+    """Return the folder of settings, made if it is missing."""
+    return _private(_base("config"))
+
+
+def presets_dir() -> Path:
+    """Return the folder of saved presets, made if it is missing."""
+    return _private(config_dir() / "presets")
+
+
+def state_dir() -> Path:
+    """Return the folder of state (audit log, sessions, run history), made if it is missing."""
+    return _private(_base("state"))
+
+
+def _base(kind: str) -> Path:
+    home = os.environ.get(HOME_VARIABLE)
+    if home:
+        return Path(home).expanduser() / kind
+    import platformdirs  # noqa: PLC0415 - keeps `v32-wizard --version` quick
+
+    if kind == "config":
+        return platformdirs.user_config_path(_APP)
+    return platformdirs.user_state_path(_APP)
+
+
+def _private(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, readable by its owner only.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; the old file is then untouched.
+    """
+    _private(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
