@@ -1,0 +1,1 @@
+"""The checks: what is asked of each node and device, and what the answers mean."""

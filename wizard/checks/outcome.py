@@ -1,0 +1,27 @@
+"""What a run amounts to: its verdict, the exit status, and names of cells for people."""
+
+from __future__ import annotations
+
+from wizard.checks.engine import CheckRun
+from wizard.checks.model import CellKey, Status, worst
+
+STATUSES = (Status.PASS, Status.WARN, Status.FAIL, Status.ERROR, Status.SKIPPED)
+_EXIT = {Status.PASS: 0, Status.WARN: 0, Status.FAIL: 1, Status.ERROR: 3}
+
+
+def verdict(run: CheckRun) -> Status:
+    """Return the worst status of the run; a cell without an answer counts as an error."""
+    return worst([r.status if r.status.final else Status.ERROR for r in run.board])
+
+
+def exit_status(run: CheckRun) -> int:
+    """Return what ``check`` exits with: 0 passed or warned, 1 failed, 3 not checked."""
+    return _EXIT[verdict(run)]
+
+
+def place(key: CellKey) -> str:
+    """Name a cell for people: ``node 1 device 3 → node 0 device 3``."""
+    own = f"node {key.node}" + ("" if key.device is None else f" device {key.device}")
+    if key.peer_node is None:
+        return own
+    return f"{own} → node {key.peer_node} device {key.peer_device}"

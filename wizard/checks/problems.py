@@ -1,0 +1,62 @@
+"""Names of everything that can be wrong with a cell: the link from an answer to the runbook.
+
+Parsers, verdicts and the engine put one of these into ``value["problem"]`` of every result that is
+not a pass; ``wizard/troubleshooting/runbook.yaml`` says under the same name what to do about it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Problem(StrEnum):
+    """What is wrong, by the id that findings and reports show."""
+
+    # the question could not be asked, or the answer could not be understood
+    UNREACHABLE = "unreachable"
+    AUTH_FAILED = "auth-failed"
+    HOST_KEY = "host-key"
+    CONNECTION_LOST = "connection-lost"
+    CANCELLED = "cancelled"
+    TOOL_MISSING = "tool-missing"
+    TOOL_BROKEN = "tool-broken"
+    PERMISSION = "permission-denied"
+    BUSY = "busy"
+    NOT_RESPONDING = "npu-not-responding"
+    NO_DEVICE = "no-such-device"
+    UNSUPPORTED = "unsupported"
+    CONTROL_LINK = "control-link"
+    TOOL_FAILED = "tool-failed"
+    NOT_UNDERSTOOD = "not-understood"
+    # the answer is bad
+    LLDP_SILENT = "lldp-silent"
+    LINK_DOWN = "link-down"
+    NET_HEALTH_INIT = "net-health-init"
+    NET_HEALTH_PENDING = "net-health-pending"
+    NET_HEALTH_UNREACHABLE = "net-health-unreachable"
+    NET_HEALTH_TIMEOUT = "net-health-timeout"
+    NET_HEALTH_FAULT = "net-health-fault"
+    NET_HEALTH_SOCKET = "net-health-socket"
+    NET_HEALTH_THREAD = "net-health-thread"
+    NET_HEALTH_UNKNOWN = "net-health-unknown"
+    NETDETECT_UNSET = "netdetect-unset"
+    NETDETECT_SELF = "netdetect-self"
+    GATEWAY_MISSING = "gateway-missing"
+    GATEWAY_OUTSIDE = "gateway-outside"
+    NO_IP = "no-ip"
+    IP_DUPLICATE = "ip-duplicate"
+    CONF_MISSING = "hccn-conf-missing"
+    CONF_NO_ADDRESS = "hccn-conf-no-address"
+    CONF_BAD_ADDRESS = "hccn-conf-bad-address"
+    CONF_DUPLICATE = "hccn-conf-duplicate"
+    CONF_GATEWAY = "hccn-conf-gateway"
+    CONF_STALE = "hccn-conf-stale"
+    PING_LOSS = "ping-loss"
+    PING_PARTIAL = "ping-partial"
+    PING_HOST_UNREACHABLE = "ping-host-unreachable"
+    PING_MTU = "ping-mtu"
+    PING_NO_ADDRESS = "ping-no-address"
+    # read from the whole ping matrix
+    PING_ONE_WAY = "ping-one-way"
+    PING_DEVICE = "ping-device"
+    PING_NODE = "ping-node"

@@ -1,0 +1,209 @@
+"""Verdicts that no single command can give: computed from all answers together. Pure.
+
+Each rule looks at what the parsers read and returns the cells whose verdict it changes. Nothing
+here is ever made better than the parser said: an answer may only turn worse, or gain words.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from typing import Any
+
+from wizard.checks.hccn_conf import problem, with_problems
+from wizard.checks.model import CellKey, Result, Status
+from wizard.checks.problems import Problem
+from wizard.checks.tooltext import Parsed
+from wizard.cluster import Cluster
+
+Results = Mapping[CellKey, Result]
+Changed = dict[CellKey, Result]
+Interface = IPv4Interface | IPv6Interface
+Device = tuple[int, int]  # rank of the node, physical id of the NPU
+
+
+def judge(answers: Results, cluster: Cluster) -> Changed:
+    """Return the cells whose verdict changes in the light of all the answers.
+
+    Args:
+        answers: what the parsers said, by cell; the same answers always give the same verdicts.
+        cluster: for the number of NPUs that every node must have.
+    """
+    changed: Changed = {}
+    for rule in _RULES:
+        changed.update(rule({**answers, **changed}, cluster))
+    return changed
+
+
+def addresses(answers: Results) -> dict[Device, Interface]:
+    """Return the address and subnet of every NPU whose address is known."""
+    found: dict[Device, Interface] = {}
+    for key, result in answers.items():
+        if key.check == "ip" and key.device is not None and result.value.get("address"):
+            value = result.value
+            found[key.node, key.device] = ip_interface(f"{value['address']}/{value['netmask']}")
+    return found
+
+
+def _amend(result: Result, status: Status, problem: Problem, summary: str, **value: Any) -> Result:
+    new = {**result.value, **value, "problem": problem.value}
+    return replace(result, status=status, summary=summary, value=new)
+
+
+def device_name(device: Device) -> str:
+    """Name a device for people: ``node 1 device 3``."""
+    return f"node {device[0]} device {device[1]}"
+
+
+def _duplicates(answers: Results, cluster: Cluster) -> Changed:
+    """One address on two NPUs: each of them fails and names the others."""
+    users: dict[str, list[Device]] = defaultdict(list)
+    for device, interface in addresses(answers).items():
+        users[str(interface.ip)].append(device)
+    changed: Changed = {}
+    for address, devices in users.items():
+        for twin in devices if len(devices) > 1 else ():
+            others = ", ".join(device_name(d) for d in devices if d != twin)
+            key = CellKey(*twin, "ip")
+            text = f"{address} is also the address of {others}"
+            changed[key] = _amend(answers[key], Status.FAIL, Problem.IP_DUPLICATE, text)
+    return changed
+
+
+def _netdetect(answers: Results, cluster: Cluster) -> Changed:
+    """An NPU that watches its own address watches nothing; no target but healthy is common."""
+    known = addresses(answers)
+    changed: Changed = {}
+    for key, result in answers.items():
+        if key.check != "netdetect" or key.device is None:
+            continue
+        own = known.get((key.node, key.device))
+        target = result.value.get("netdetect")
+        if target and own is not None and ip_address(target) == own.ip:
+            text = f"watches {target}, which is its own address"
+            changed[key] = _amend(result, Status.FAIL, Problem.NETDETECT_SELF, text)
+        elif result.value.get("problem") == Problem.NETDETECT_UNSET:
+            health = answers.get(key._replace(check="net_health"))
+            said = health.value.get("net_health", "") if health else ""
+            if said.lower() in ("success", "init"):
+                text = f"no target is set; network health is {said}: nothing is being watched"
+                changed[key] = replace(result, summary=text)
+    return changed
+
+
+def _net_health(answers: Results, cluster: Cluster) -> Changed:
+    """``Init`` is harmless without a target; with one, detection should have begun."""
+    changed: Changed = {}
+    for key, result in answers.items():
+        kind = result.value.get("problem")
+        if kind not in (Problem.NET_HEALTH_INIT, Problem.NET_HEALTH_PENDING):
+            continue
+        watched = answers.get(key._replace(check="netdetect"))
+        if watched is None:
+            continue
+        said = result.value["net_health"]
+        if watched.value.get("problem") == Problem.NETDETECT_UNSET:
+            text = f"network health is {said}: no netdetect target is set"
+            changed[key] = replace(result, summary=text)
+        elif target := watched.value.get("netdetect"):
+            text = f"network health is still {said} although it watches {target}"
+            changed[key] = _amend(result, Status.FAIL, Problem(kind), text)
+    return changed
+
+
+def _gateway(answers: Results, cluster: Cluster) -> Changed:
+    """A gateway is needed only where a peer is in another subnet, and must be in one's own."""
+    known = addresses(answers)
+    changed: Changed = {}
+    for key, result in answers.items():
+        if key.check != "gateway" or key.device is None:
+            continue
+        own = known.get((key.node, key.device))
+        if own is None:
+            continue
+        gateway = result.value.get("gateway")
+        if gateway and ip_address(gateway) not in own.network:
+            text = f"gateway {gateway} is not in the NPU's subnet {own.network}"
+            changed[key] = _amend(result, Status.FAIL, Problem.GATEWAY_OUTSIDE, text)
+        elif result.value.get("problem") == Problem.GATEWAY_MISSING:
+            far = [d for d, peer in sorted(known.items()) if peer.ip not in own.network]
+            if far:
+                text = f"no gateway is set, but {device_name(far[0])} is in another subnet"
+                changed[key] = _amend(result, Status.FAIL, Problem.GATEWAY_MISSING, text)
+            else:
+                text = f"no gateway is set; none is needed within {own.network}"
+                changed[key] = replace(result, summary=text)
+    return changed
+
+
+def _hccn_conf(answers: Results, cluster: Cluster) -> Changed:
+    """The file must name every device, agree with what runs, and share no address with a node."""
+    files = {
+        key.node: result
+        for key, result in answers.items()
+        if key.check == "hccn_conf" and "devices" in result.value
+    }
+    users: dict[str, list[Device]] = defaultdict(list)
+    for node, result in files.items():
+        for device, entry in result.value["devices"].items():
+            users[entry.get("address", "")].append((node, int(device)))
+    running = addresses(answers)
+    changed: Changed = {}
+    for node, result in files.items():
+        found = list(result.value.get("problems", ()))
+        found += _incomplete(result, cluster.series.devices)
+        found += _stale(node, result, running)
+        found += _across(node, users)
+        answer = with_problems(Parsed(result.status, result.summary, result.value), found)
+        changed[result.key] = replace(
+            result, status=answer.status, summary=answer.summary, value=answer.value
+        )
+    return {key: result for key, result in changed.items() if result != answers[key]}
+
+
+def _incomplete(file: Result, devices: int) -> list[dict[str, Any]]:
+    entries = file.value["devices"]
+    return [
+        problem(Problem.CONF_NO_ADDRESS, n, f"device {n} has no address in /etc/hccn.conf")
+        for n in range(devices)
+        if not entries.get(str(n), {}).get("address")
+    ]
+
+
+def _stale(node: int, file: Result, running: Mapping[Device, Interface]) -> list[dict[str, Any]]:
+    found = []
+    for name, entry in file.value["devices"].items():
+        own = running.get((node, int(name)))
+        address = entry.get("address")
+        if own is None or not address:
+            continue
+        try:
+            same = ip_interface(f"{address}/{entry.get('netmask', '')}") == own
+        except ValueError:
+            continue  # a bad entry, found when the file was read
+        if not same:
+            written = f"{address}/{entry['netmask']}"
+            text = f"device {name}: /etc/hccn.conf says {written}, but {own.with_netmask} runs"
+            found.append(problem(Problem.CONF_STALE, int(name), text))
+    return found
+
+
+def _across(node: int, users: Mapping[str, list[Device]]) -> list[dict[str, Any]]:
+    found = []
+    for address, devices in users.items():
+        others = [d for d in devices if d[0] != node]
+        for _, device in (d for d in devices if address and others and d[0] == node):
+            text = f"device {device}: {address} is also given to {device_name(others[0])}"
+            found.append(problem(Problem.CONF_DUPLICATE, device, text))
+    return found
+
+
+_RULES: tuple[Callable[[Results, Cluster], Changed], ...] = (
+    _duplicates,
+    _netdetect,
+    _net_health,
+    _gateway,
+    _hccn_conf,
+)

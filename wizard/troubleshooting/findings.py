@@ -1,0 +1,260 @@
+"""Findings: what the bad cells of a board amount to, root causes first. Pure.
+
+A cell that follows from another problem of the same device (no ping over a link that is down) is
+not a finding of its own: it is counted under its cause, as ``because``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wizard.checks.board import Board
+from wizard.checks.model import SEVERITY, CellKey, Result, Status
+from wizard.checks.problems import Problem
+from wizard.cluster import Cluster
+from wizard.troubleshooting.context import Context
+from wizard.troubleshooting.pings import Device, read_matrix
+from wizard.troubleshooting.runbook import runbook
+
+Place = tuple[int, int | None]  # rank of the node, NPU or None for the node as a whole
+
+# whole nodes: every cell of the node says the same, and the node is named once
+_NODE_WIDE = {
+    Problem.UNREACHABLE,
+    Problem.AUTH_FAILED,
+    Problem.HOST_KEY,
+    Problem.CONNECTION_LOST,
+    Problem.CANCELLED,
+    Problem.TOOL_MISSING,
+    Problem.TOOL_BROKEN,
+    Problem.PERMISSION,
+    Problem.BUSY,
+}
+# what is wrong with a device and explains bad answers elsewhere; the first that holds is its cause
+_ROOTS = (Problem.NOT_RESPONDING, Problem.NO_DEVICE, Problem.LINK_DOWN, Problem.NO_IP)
+_FOLLOWS = {
+    Problem.NOT_RESPONDING: {"*"},
+    Problem.NO_DEVICE: {"*"},
+    Problem.LINK_DOWN: {"lldp", "net_health", "ping"},
+    Problem.NO_IP: {"net_health", "netdetect", "gateway", "ping"},
+}
+_PINGS = {p for p in Problem if p.value.startswith("ping-")}
+
+
+@dataclass(slots=True)
+class Finding:
+    """One finding (contract.md). ``because`` names cells that this one explains."""
+
+    id: str
+    severity: str
+    title: str
+    where: list[dict[str, Any]]
+    causes: list[str]
+    next: list[dict[str, str]]
+    fixes: list[dict[str, Any]]
+    because: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as the contract has it; ``explains`` counts by check."""
+        explains: dict[str, int] = defaultdict(int)
+        for cell in self.because:
+            explains[cell["check"]] += 1
+        return {
+            "id": self.id,
+            "severity": self.severity,
+            "title": self.title,
+            "where": self.where,
+            "causes": self.causes,
+            "next": self.next,
+            "fixes": self.fixes,
+            "explains": dict(explains),
+        }
+
+
+@dataclass(slots=True)
+class _Group:
+    """What becomes one finding: a problem, where it occurs, and the cells that it explains."""
+
+    severity: Status = Status.WARN
+    places: dict[Place, None] = field(default_factory=dict)
+    explained: list[Result] = field(default_factory=list)
+
+    def add(self, result: Result, place: Place) -> None:
+        self.severity = max(self.severity, result.status, key=SEVERITY.index)
+        self.places.setdefault(place)
+
+
+def findings(board: Board, cluster: Cluster) -> list[Finding]:
+    """Return what is wrong, worst first; equal problems of many devices are one finding."""
+    bad = [r for r in board if r.status in (Status.WARN, Status.FAIL, Status.ERROR)]
+    context = Context(board, cluster)
+    groups: dict[tuple[str, Status], _Group] = defaultdict(_Group)
+    roots = _root_causes(bad)
+    unexplained: list[Result] = []
+    for result in bad:
+        cause = _cause(result, roots, board)
+        if cause is not None:
+            groups[cause.value, Status.FAIL].explained.append(result)
+        elif _problem(result) in _PINGS:
+            unexplained.append(result)
+        else:
+            for problem, place in _symptoms(result):
+                groups[_group_key(problem, result.status)].add(result, place)
+    for problem, places, cells in read_matrix(board, unexplained, _suspects(groups)):
+        group = groups[_group_key(problem, Status.FAIL)]
+        for cell in cells:
+            group.severity = max(group.severity, cell.status, key=SEVERITY.index)
+        group.places.update(dict.fromkeys(places))
+        group.explained += [c for c in cells if (c.key.node, c.key.device) not in places]
+    found = [
+        _finding(problem, group, context) for (problem, _), group in groups.items() if group.places
+    ]
+    order = list(Problem)
+    found.sort(key=lambda f: (-SEVERITY.index(Status(f.severity)), order.index(Problem(f.id))))
+    return found
+
+
+def explain(result: Result) -> str:
+    """Say in one sentence what a cell's answer means; for the cell's detail on a screen."""
+    entry = runbook().get(str(result.value.get("problem", "")))
+    place = f"node {result.key.node}"
+    if result.key.device is not None:
+        place += f" device {result.key.device}"
+    if result.key.peer_node is not None:
+        place += f" to node {result.key.peer_node} device {result.key.peer_device}"
+    if entry is None:
+        return f"{place}: {result.summary}." if result.summary else f"{place}: no answer yet."
+    return _upper(_fill(entry.explain, {"place": place, "summary": result.summary.rstrip(".")}))
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _fill(template: str, values: dict[str, str]) -> str:
+    # not str.format: runbook commands may hold braces of their own
+    for name, value in values.items():
+        template = template.replace("{" + name + "}", value)
+    return template
+
+
+def _problem(result: Result) -> str:
+    return str(result.value.get("problem") or Problem.NOT_UNDERSTOOD)
+
+
+def _group_key(problem: str, status: Status) -> tuple[str, Status]:
+    """Warnings are kept apart from failures of the same name; errors are not."""
+    return problem, Status.WARN if status is Status.WARN else Status.FAIL
+
+
+def _root_causes(bad: Iterable[Result]) -> dict[Device, Problem]:
+    found: dict[Device, Problem] = {}
+    for result in bad:
+        problem, device = _problem(result), result.key.device
+        if device is None or result.key.check == "ping" or problem not in _ROOTS:
+            continue
+        new, place = Problem(problem), (result.key.node, device)
+        if place not in found or _ROOTS.index(new) < _ROOTS.index(found[place]):
+            found[place] = new
+    return found
+
+
+def _cause(result: Result, roots: dict[Device, Problem], board: Board) -> Problem | None:
+    """Return the problem of a device, or of a peer's node, that explains this cell, or None."""
+    key = result.key
+    if _problem(result) == Problem.PING_NO_ADDRESS:
+        source = board.get(CellKey(key.peer_node or 0, key.peer_device, "ip"))
+        if source is not None and source.value.get("problem"):
+            return Problem(_problem(source))
+    ends = [(key.node, key.device), (key.peer_node, key.peer_device)]
+    for node, device in ends:
+        if node is None or device is None or (node, device) not in roots:
+            continue
+        root = roots[node, device]
+        if _problem(result) == root and key.check != "ping":
+            return None  # it is the root itself
+        if key.check in _FOLLOWS[root] or "*" in _FOLLOWS[root]:
+            return root
+    return None
+
+
+def _symptoms(result: Result) -> list[tuple[str, Place]]:
+    """Return what a cell says is wrong, and where."""
+    listed = result.value.get("problems")
+    if listed:
+        return [(entry["problem"], (result.key.node, entry["device"])) for entry in listed]
+    problem = _problem(result)
+    device = None if problem in _NODE_WIDE else result.key.device
+    return [(problem, (result.key.node, device))]
+
+
+def _suspects(groups: dict[tuple[str, Status], _Group]) -> set[Device]:
+    """Return the devices that something else than a ping speaks against."""
+    return {
+        (node, device)
+        for (_, status), group in groups.items()
+        if status is Status.FAIL
+        for node, device in group.places
+        if device is not None
+    }
+
+
+def _finding(problem: str, group: _Group, context: Context) -> Finding:
+    entry = runbook()[problem]
+    places = sorted(group.places, key=lambda p: (p[0], -1 if p[1] is None else p[1]))
+    steps: dict[str, str] = {}
+    fixes: list[dict[str, Any]] = []
+    for node, device in places:
+        values = context.values(node, device)
+        for step in entry.next:
+            command = _fill(step.command, values)
+            if "{" not in command:
+                steps.setdefault(command, step.why)
+        for fix in entry.fixes:
+            command = _fill(fix.command, values)
+            if "{" not in command:
+                fixes.append(
+                    {"command": command, "node": node, "device": device, "risk": fix.risk}
+                    | {"why": fix.why}
+                )
+    return Finding(
+        id=problem,
+        severity=group.severity.value,
+        title=_fill(entry.title, {"where": where_text(places)}),
+        where=[{"node": node, "device": device} for node, device in places],
+        causes=list(entry.causes),
+        next=[{"command": command, "why": why} for command, why in steps.items()],
+        fixes=fixes,
+        because=[_cell(result.key) for result in group.explained],
+    )
+
+
+def _cell(key: CellKey) -> dict[str, Any]:
+    return {name: value for name, value in key._asdict().items() if value is not None}
+
+
+def where_text(places: Iterable[Place]) -> str:
+    """Name places for people, shortly: ``node 0 devices 1, 3-5; node 1``."""
+    by_node: dict[int, list[int]] = {}
+    for node, device in places:
+        devices = by_node.setdefault(node, [])
+        if device is not None:
+            devices.append(device)
+    return "; ".join(
+        f"node {node}"
+        + (f" device{'s' if len(devices) > 1 else ''} {_ranges(devices)}" if devices else "")
+        for node, devices in by_node.items()
+    )
+
+
+def _ranges(numbers: list[int]) -> str:
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
