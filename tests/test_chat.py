@@ -1,0 +1,307 @@
+"""The chat client against a small real HTTP server on a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wizard.chat import ChatClient, ChatError, Delta, NoChatTemplate, events
+
+Reply = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
+TOLD = [{"role": "user", "content": "The future of AI is"}]
+
+
+class Request:
+    def __init__(self, line: str, headers: dict[str, str], body: bytes) -> None:
+        self.method, self.path, _ = line.split(" ", 2)
+        self.headers = headers
+        self.json: Any = json.loads(body) if body else None
+
+
+class Server:
+    """Answers by path; keeps what it was asked."""
+
+    def __init__(self, socket: Path) -> None:
+        self.socket = socket
+        self.replies: dict[str, Reply] = {"/v1/models": models("deepseek_v3.2")}
+        self.requests: list[Request] = []
+        self.closed_by_client = asyncio.Event()
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            line, *rest = head.strip().split("\r\n")
+            headers = {k.lower(): v for k, v in (h.split(": ", 1) for h in rest)}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            request = Request(line, headers, body)
+            self.requests.append(request)
+            reply = asyncio.create_task(
+                self.replies.get(request.path, status(404, "no"))(request, writer)
+            )
+            gone = asyncio.create_task(reader.read())
+            await asyncio.wait({reply, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done():
+                self.closed_by_client.set()
+                reply.cancel()
+            await asyncio.gather(reply, return_exceptions=True)
+            gone.cancel()
+        finally:
+            writer.close()
+
+
+def models(*ids: str) -> Reply:
+    return status(200, {"object": "list", "data": [{"id": i} for i in ids]})
+
+
+def status(code: int, body: object) -> Reply:
+    async def reply(_: Request, writer: asyncio.StreamWriter) -> None:
+        text = (body if isinstance(body, str) else json.dumps(body)).encode()
+        head = f"HTTP/1.1 {code} X\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + text)
+        await writer.drain()
+
+    return reply
+
+
+def start(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+
+
+def sse(*parts: object, done: bool = True) -> Reply:
+    async def reply(_: Request, writer: asyncio.StreamWriter) -> None:
+        start(writer)
+        for part in parts:
+            writer.write(f"data: {json.dumps(part)}\n\n".encode())
+            await writer.drain()
+        if done:
+            writer.write(b"data: [DONE]\n\n")
+
+    return reply
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": text}}]}
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with serving(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    server = Server(folder / "api.sock")
+    listener = await asyncio.start_unix_server(server.handle, server.socket)
+    try:
+        yield server
+    finally:
+        listener.close()
+
+
+async def collect(answer: AsyncIterator[Delta]) -> list[Delta]:
+    return [delta async for delta in answer]
+
+
+async def test_an_answer_is_streamed_with_usage(server: Server) -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    server.replies["/v1/chat/completions"] = sse(
+        {"choices": [{"delta": {"role": "assistant", "content": ""}}]},
+        said("bright"),
+        said(" –"),
+        {"choices": [{"delta": {}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": usage},
+    )
+    deltas = await collect(ChatClient(server.socket).stream(TOLD))
+    assert "".join(d.content for d in deltas) == "bright –"
+    assert [d.usage for d in deltas if d.usage] == [usage]
+    assert deltas[-2].finish_reason == "stop"
+    asked = server.requests[-1].json
+    assert asked["model"] == "deepseek_v3.2"
+    assert asked["messages"] == TOLD
+    assert asked["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+async def test_reasoning_is_told_apart(server: Server, key: str) -> None:
+    server.replies["/v1/chat/completions"] = sse(
+        {"choices": [{"delta": {key: "hmm"}}]}, said("yes")
+    )
+    deltas = await collect(ChatClient(server.socket).stream(TOLD))
+    assert [(d.reasoning, d.content) for d in deltas] == [("hmm", ""), ("", "yes")]
+
+
+async def test_pieces_come_before_the_end(server: Server) -> None:
+    more = asyncio.Event()
+
+    async def reply(_: Request, writer: asyncio.StreamWriter) -> None:
+        start(writer)
+        writer.write(f"data: {json.dumps(said('one'))}\n\n".encode())
+        await writer.drain()
+        await more.wait()
+        writer.write(f"data: {json.dumps(said('two'))}\n\ndata: [DONE]\n\n".encode())
+
+    server.replies["/v1/chat/completions"] = reply
+    answer = ChatClient(server.socket).stream(TOLD)
+    async with asyncio.timeout(5):
+        assert (await anext(answer)).content == "one"
+        more.set()
+        assert (await anext(answer)).content == "two"
+        assert await anext(answer, None) is None
+
+
+async def test_cancelling_closes_the_request(server: Server) -> None:
+    started = asyncio.Event()
+
+    async def reply(_: Request, writer: asyncio.StreamWriter) -> None:
+        start(writer)
+        writer.write(f"data: {json.dumps(said('one'))}\n\n".encode())
+        await writer.drain()
+        started.set()
+        await asyncio.Event().wait()
+
+    server.replies["/v1/chat/completions"] = reply
+    task = asyncio.create_task(collect(ChatClient(server.socket).stream(TOLD)))
+    async with asyncio.timeout(5):
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await server.closed_by_client.wait()
+
+
+async def test_a_wrong_model_name_is_replaced_by_the_served_one(server: Server) -> None:
+    async def reply(request: Request, writer: asyncio.StreamWriter) -> None:
+        known = request.json["model"] == "deepseek_v3.2"
+        answer = sse(said("ok")) if known else status(404, {"error": {"message": "no such model"}})
+        await answer(request, writer)
+
+    server.replies["/v1/chat/completions"] = reply
+    client = ChatClient(server.socket, model="deepseek_v3_2")
+    assert [d.content for d in await collect(client.stream(TOLD))] == ["ok"]
+    assert client.model == "deepseek_v3.2"
+
+
+async def test_a_404_for_ever_is_an_error_not_a_loop(server: Server) -> None:
+    server.replies["/v1/chat/completions"] = status(404, {"error": {"message": "gone"}})
+    with pytest.raises(ChatError, match=r"HTTP 404: gone"):
+        await collect(ChatClient(server.socket, model="x").stream(TOLD))
+    assert len([r for r in server.requests if r.method == "POST"]) == 2
+
+
+NO_TEMPLATE = {
+    "object": "error",
+    "message": "As of transformers v4.44, default chat template is no longer allowed",
+    "code": 400,
+}
+
+
+async def test_without_a_chat_template_one_prompt_is_completed(server: Server) -> None:
+    server.replies["/v1/chat/completions"] = status(400, NO_TEMPLATE)
+    server.replies["/v1/completions"] = sse({"choices": [{"text": " bright"}]})
+    deltas = await collect(ChatClient(server.socket).stream(TOLD))
+    assert [d.content for d in deltas] == [" bright"]
+    assert server.requests[-1].json["prompt"] == TOLD[0]["content"]
+
+
+async def test_without_a_chat_template_a_conversation_is_refused(server: Server) -> None:
+    server.replies["/v1/chat/completions"] = status(400, NO_TEMPLATE)
+    with pytest.raises(NoChatTemplate, match="no chat template"):
+        await collect(ChatClient(server.socket).stream(TOLD * 3))
+
+
+async def test_an_error_in_the_midst_of_a_stream(server: Server) -> None:
+    server.replies["/v1/chat/completions"] = sse(
+        said("one"), {"error": {"message": "EngineCore died", "code": 500}}
+    )
+    got: list[str] = []
+
+    async def listen() -> None:
+        async for delta in ChatClient(server.socket).stream(TOLD):
+            got.append(delta.content)
+
+    with pytest.raises(ChatError, match="EngineCore died"):
+        await listen()
+    assert got == ["one"]
+
+
+async def test_a_stream_that_just_ends_is_an_error(server: Server) -> None:
+    server.replies["/v1/chat/completions"] = sse(said("one"), done=False)
+    with pytest.raises(ChatError, match="before it was complete"):
+        await collect(ChatClient(server.socket).stream(TOLD))
+
+
+@pytest.mark.parametrize("code", [500, 503])
+async def test_server_errors_are_one_sentence(server: Server, code: int) -> None:
+    server.replies["/v1/chat/completions"] = status(code, "engine is dead")
+    with pytest.raises(ChatError, match=f"HTTP {code}: engine is dead") as caught:
+        await collect(ChatClient(server.socket).stream(TOLD))
+    assert caught.value.retryable is (code == 503)
+
+
+async def test_the_key_comes_from_the_environment(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.replies["/v1/models"] = status(401, {"error": "Unauthorized"})
+    with pytest.raises(ChatError, match="V32_WIZARD_API_KEY"):
+        await ChatClient(server.socket).models()
+    monkeypatch.setenv("V32_WIZARD_API_KEY", "s3cret")
+    server.replies["/v1/models"] = models("m")
+    assert await ChatClient(server.socket).models() == ["m"]
+    assert server.requests[-1].headers["authorization"] == "Bearer s3cret"
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert await ChatClient(server.socket).models() == ["deepseek_v3.2"]
+
+
+async def test_health(server: Server, tmp_path: Path) -> None:
+    client = ChatClient(server.socket)
+    server.replies["/health"] = status(200, "")
+    assert await client.health()
+    server.replies["/health"] = status(503, "")
+    assert not await client.health()
+    assert not await ChatClient(tmp_path / "nobody").health()
+
+
+async def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ChatError, match="connection to the served model failed"):
+        await ChatClient(tmp_path / "nobody").models()
+
+
+@pytest.mark.parametrize("body", ["not json", "{}", '{"data": [1]}', "[]"])
+async def test_a_list_of_models_that_is_none(server: Server, body: str) -> None:
+    server.replies["/v1/models"] = status(200, body)
+    with pytest.raises(ChatError, match="could not be understood"):
+        await ChatClient(server.socket).models()
+
+
+STREAM = (
+    ": a comment\r\n\r\n"
+    "event: x\nid: 3\ndata: eins\n\n"
+    "data:zwei\r\ndata: drei\r\n\r\n"
+    "\n\ndata: für\n\ndata: [DONE]"
+).encode()
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=8))
+async def test_events_are_the_same_however_the_bytes_are_cut(cuts: list[int]) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        edges = [0, *sorted(cuts), len(STREAM)]
+        for a, b in pairwise(edges):
+            yield STREAM[a:b]
+
+    assert [e async for e in events(chunks())] == ["eins", "zwei\ndrei", "für", "[DONE]"]

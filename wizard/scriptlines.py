@@ -1,0 +1,223 @@
+"""What container.sh passes to docker, each option with the reason where it is not the guide's.
+
+Pure: a preset and its recipe in, options out.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from wizard import recipes
+from wizard.presetmodel import DEFAULT_NAME, DEFAULT_REGISTRY, LAUNCH_MOUNT, Preset
+from wizard.recipes.model import Provenance
+
+CONTAINER = "container.sh"
+SERVE = "serve.sh"
+HCCN_CONF = "/etc/hccn.conf"
+PLOG = "ascend-log"  # folder of the launch directory that keeps CANN's own logs
+PLOG_MOUNT = "/root/ascend/log"
+LABEL_PRESET = "v32-wizard.preset"
+LABEL_LAUNCH = "v32-wizard.launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of ``docker run``, or argument or variable of ``vllm serve``.
+
+    Attributes:
+        text: as it stands in the script, quoted; "" when the guide has it and ours has not.
+        guide: what the guide says in its place, quoted; "" when it says nothing.
+        why: reason of the difference; "" when there is none.
+        provenance: where the value comes from.
+    """
+
+    text: str
+    guide: str = ""
+    why: str = ""
+    provenance: Provenance = Provenance.GUIDE
+
+    @property
+    def differs(self) -> bool:
+        """Whether the script differs from the documentation here."""
+        return bool(self.why)
+
+
+def same(*words: str) -> Option:
+    """Return an option that is the guide's, word for word."""
+    text = shlex.join(words)
+    return Option(text, guide=text)
+
+
+def ours(text: str, guide: str, why: str) -> Option:
+    """Return a deviation of ours; ``text`` is quoted already."""
+    return Option(text, guide, why, Provenance.OURS)
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchLabels:
+    """What a launch is known by on the nodes.
+
+    Attributes:
+        preset: the preset's name.
+        launch_id: the launch's own id.
+        directory: the launch directory on the node; ``~/`` at its beginning is the user's home.
+    """
+
+    preset: str
+    launch_id: str
+    directory: str
+
+
+def image(preset: Preset) -> str:
+    """Return the whole image reference: the preset's own, or registry and the recipe's tag.
+
+    Raises:
+        UsageError: the recipe documents no image of that operating system for the series.
+    """
+    return shlex.split(image_option(preset).text)[0]
+
+
+def image_option(preset: Preset) -> Option:
+    """Return the image as an option, with the documentation's in its place."""
+    spec = preset.container
+    documented = recipes.load(preset.recipe).container.registry
+    plain = recipes.image_tag(preset.recipe, preset.series)
+    guide = f"{documented}:{plain}"
+    if spec.image:
+        return changed(shlex.quote(spec.image), guide, "container.image of the preset")
+    tag = recipes.image_tag(preset.recipe, preset.series, spec.os)
+    if spec.registry:
+        reference = f"{shlex.quote(spec.registry)}:{tag}"
+        return changed(reference, guide, "container.registry of the preset")
+    registry = documented if preset.strict_guide else DEFAULT_REGISTRY
+    if tag != plain:
+        return changed(f"{registry}:{tag}", guide, "container.os of the preset")
+    if registry != documented:
+        return ours(f"{registry}:{tag}", guide, "the registry itself; the guide runs a mirror")
+    return Option(guide, guide)
+
+
+def changed(text: str, guide: str, why: str) -> Option:
+    """Return an option that the preset may have changed."""
+    if text == guide:
+        return Option(text, guide)
+    return Option(text, guide, why, Provenance.YOURS)
+
+
+# --- container.sh -----------------------------------------------------------------------------
+
+
+DETACHED = ours(
+    "create", "run --rm", "it must outlive the SSH session, and its log be readable after its end"
+)
+NO_TERMINAL = ours("", "-it", "there is no terminal over SSH")
+COMMAND = ours(
+    f"bash -l {LAUNCH_MOUNT}/{SERVE}",
+    "bash",
+    "serve.sh is the command; only a login shell sources CANN's set_env.sh",
+)
+HCCN_MOUNT = ours(
+    f"-v {HCCN_CONF}:{HCCN_CONF}", "", "HCCL reads the NPUs' addresses from it; where it exists"
+)
+
+
+def frame(preset: Preset) -> list[Option]:
+    """Return what stands around the options: runtime, how it is started, image, command."""
+    runtime = changed(preset.container.runtime, "docker", "container.runtime of the preset")
+    if preset.strict_guide:
+        return [runtime, image_option(preset)]
+    documented = recipes.load(preset.recipe).container.hccn_conf
+    conf = same("-v", f"{HCCN_CONF}:{HCCN_CONF}") if documented else HCCN_MOUNT
+    return [runtime, DETACHED, NO_TERMINAL, conf, image_option(preset), COMMAND]
+
+
+def devices(preset: Preset) -> list[str]:
+    """Return the device files that the container gets."""
+    numbered = [f"/dev/davinci{i}" for i in range(preset.series.devices)]
+    return numbered + recipes.load(preset.recipe).container.devices
+
+
+def mounts(preset: Preset) -> list[Option]:
+    """Return the mounts, the documentation's first; one of the preset's may take its place."""
+    own = {m.split(":")[1].rstrip("/"): m for m in preset.container.mounts}
+    found = []
+    for mount in recipes.load(preset.recipe).container.mounts:
+        instead = own.pop(mount.split(":")[1].rstrip("/"), None)
+        found.append(_yours(instead, mount) if instead not in {None, mount} else same("-v", mount))
+    return found + [_yours(mount, None) for mount in own.values()]
+
+
+def _yours(mount: str | None, guide: str | None) -> Option:
+    text, old = (shlex.join(["-v", m]) if m else "" for m in (mount, guide))
+    return Option(text, old, "mounts of the preset", Provenance.YOURS)
+
+
+def container_options(preset: Preset, labels: dict[str, str], directory: str) -> list[Option]:
+    """Return the options between ``docker create`` and the image.
+
+    Args:
+        preset: what to render; not with strict_guide (see guide_options).
+        labels: what the container is found again by.
+        directory: the launch directory on the node, as a quoted shell word.
+    """
+    recipe = recipes.load(preset.recipe).container
+    marks = " ".join(shlex.join(["--label", f"{k}={v}"]) for k, v in labels.items())
+    found = [
+        _name(preset),
+        ours(marks, "", "finds again what we started, and nothing else"),
+        ours("--restart no", "", "a launch is all or nothing: one rank alone never recovers"),
+        ours("--init", "", "passes stop signals on and reaps dead processes"),
+        ours(_log_options(preset), "", "the log must not fill the disk"),
+        same("--net=host"),
+    ]
+    if recipe.privileged:
+        found.append(same("--privileged=true"))
+    found.extend(_shm(preset, recipe.shm_size))
+    found.extend(same("--device", device) for device in devices(preset))
+    found.extend(mounts(preset))
+    found.append(
+        ours(f"-v {directory}:{LAUNCH_MOUNT}:ro", "", "brings serve.sh in, which cannot be changed")
+    )
+    found.append(
+        ours(f"-v {directory}/{PLOG}:{PLOG_MOUNT}", "", "keeps CANN's logs after the container")
+    )
+    return found
+
+
+def _name(preset: Preset) -> Option:
+    text, guide = (shlex.join(["--name", n]) for n in (preset.container.name, DEFAULT_NAME))
+    return changed(text, guide, "container.name of the preset")
+
+
+def _shm(preset: Preset, documented: str | None) -> list[Option]:
+    size = preset.container.shm_size
+    guide = f"--shm-size={documented}" if documented else ""
+    if size == documented:
+        return [Option(guide, guide)] if guide else []
+    if size is None:
+        return [Option("", guide, "shm_size of the preset is null", Provenance.YOURS)]
+    why = "docker's 64 MB of /dev/shm are too little for tensor parallelism"
+    return [ours(f"--shm-size={shlex.quote(size)}", guide, why)]
+
+
+def _log_options(preset: Preset) -> str:
+    if preset.container.runtime == "podman":
+        return "--log-driver k8s-file --log-opt max-size=500mb"
+    return "--log-driver json-file --log-opt max-size=100m --log-opt max-file=5"
+
+
+def guide_options(preset: Preset) -> list[Option]:
+    """Return the options of the documentation's ``docker run``, between ``run`` and the image."""
+    recipe = recipes.load(preset.recipe).container
+    found = [same("--rm"), _name(preset)]
+    if recipe.shm_size:
+        found.append(same(f"--shm-size={recipe.shm_size}"))
+    found.append(same("--net=host"))
+    if recipe.privileged:
+        found.append(same("--privileged=true"))
+    found.extend(same("--device", device) for device in devices(preset))
+    found.extend(mounts(preset))
+    if recipe.hccn_conf:
+        found.append(same("-v", f"{HCCN_CONF}:{HCCN_CONF}"))
+    return [*found, same("-it")]

@@ -1,0 +1,169 @@
+"""A node's two scripts, container.sh and serve.sh, from a preset. Pure: text in, text out.
+
+Where a line is not the guide's, the script says so in a comment beginning "differs from the
+guide", and ``deviations`` returns the same as data. ``strict_guide`` in the preset switches every
+deviation of ours off.
+"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wizard import recipes, scriptlines, scripttexts, servelines
+from wizard.cluster import Node
+from wizard.errors import UsageError
+from wizard.presetmodel import ContainerSpec, Preset, ServeSpec
+from wizard.recipes.model import PORT, Os
+from wizard.scriptlines import CONTAINER, SERVE, LaunchLabels, Option, image
+
+__all__ = [
+    "Deviation",
+    "LaunchLabels",
+    "NodeScripts",
+    "api_port",
+    "deviations",
+    "image",
+    "render",
+    "render_guide_diff",
+    "rpc_port",
+    "served_model",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeScripts:
+    """The texts of one node's scripts."""
+
+    rank: int
+    container: str
+    serve: str
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The texts by file name."""
+        return {CONTAINER: self.container, SERVE: self.serve}
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """One difference between a generated script and the guide.
+
+    Attributes:
+        where: the script, and the node when it concerns one alone: ``node 0 serve.sh``.
+        guide, ours: shell words that one has in place of the other; "" where it has nothing.
+        why: the reason.
+    """
+
+    where: str
+    guide: str
+    ours: str
+    why: str
+
+
+def render(preset: Preset, *, launch: LaunchLabels | None = None) -> list[NodeScripts]:
+    """Return every node's scripts, in rank order.
+
+    Args:
+        preset: what to render.
+        launch: labels and directory; None: scripts to be run by hand, from the directory that
+            they lie in, under the launch id ``manual``.
+
+    Raises:
+        UsageError: a node's local_ip or nic is needed and not known; names the node.
+    """
+    nodes = preset.cluster.nodes
+    for node in nodes:
+        _require_address(preset, node)
+    return [
+        NodeScripts(
+            node.rank,
+            scripttexts.container_text(preset, node, launch),
+            scripttexts.serve_text(preset, node, nodes[0]),
+        )
+        for node in nodes
+    ]
+
+
+def deviations(preset: Preset, *, launch: LaunchLabels | None = None) -> list[Deviation]:
+    """Return every difference from the guide as data: ours, upstream's and the preset's own."""
+    found = _differing(CONTAINER, scriptlines.frame(preset))
+    found += _differing(CONTAINER, scripttexts.options(preset, launch))
+    found += _differing(SERVE, [servelines.model(preset), *servelines.environment(preset)])
+    if not preset.strict_guide:
+        found += _differing(SERVE, [scripttexts.EXEC])
+    for rank in range(len(preset.nodes)):
+        found += _differing(f"node {rank} {SERVE}", servelines.arguments(preset, rank))
+    return found
+
+
+def _differing(where: str, options: Iterable[Option]) -> list[Deviation]:
+    return [Deviation(where, o.guide, o.text, o.why) for o in options if o.differs]
+
+
+def render_guide_diff(preset: Preset) -> str:
+    """Return, per node, how the scripts differ from the guide's (unified), then the reasons.
+
+    Where the guide has no such scenario, they are compared with their own recipe's documentation.
+    """
+    plain = _as_documented(preset)
+    lines: list[str] = []
+    for guide, ours in zip(render(plain), render(preset), strict=True):
+        for name, text in ours.files.items():
+            where = f"node{ours.rank}/{name}"
+            before, after = guide.files[name].splitlines(), text.splitlines()
+            names = (f"{plain.recipe}/{where}", f"ours/{where}")
+            lines += difflib.unified_diff(before, after, *names, lineterm="")
+    reasons = [preset.scenario.note] if preset.scenario.note else []
+    if plain.recipe != preset.recipe:
+        title = recipes.load(preset.recipe).title
+        reasons.append(f"recipe {preset.recipe}: {title}; its arguments belong to its image")
+    reasons += [
+        f"{d.where}: {d.ours or 'left out'} (guide: {d.guide or 'nothing'}): {d.why}"
+        for d in deviations(preset)
+    ]
+    lines += ["", "Why:", *(f"- {reason}" for reason in reasons or ["nothing differs"])]
+    return "\n".join(lines) + "\n"
+
+
+def _as_documented(preset: Preset) -> Preset:
+    bare = {"strict_guide": True, "serve": ServeSpec(), "container": ContainerSpec(os=Os.UBUNTU)}
+    try:
+        recipes.find("guide", preset.series, preset.precision, len(preset.nodes))
+    except UsageError:
+        return preset.model_copy(update=bare)
+    return preset.model_copy(update={**bare, "recipe": "guide"})
+
+
+def served_model(preset: Preset) -> str:
+    """Return the name under which vLLM serves the model."""
+    name = "--served-model-name"
+    documented = recipes.load(preset.recipe).arguments(preset.scenario, 0)
+    value = {**documented, **preset.serve.args}.get(name)
+    return str(value) if value else shlex.split(servelines.model(preset).text)[0]
+
+
+def api_port(preset: Preset) -> int:
+    """Return the TCP port of the API on node 0."""
+    documented = recipes.load(preset.recipe).arguments(preset.scenario, 0)
+    return preset.serve.port or int(str(documented[PORT]))
+
+
+def rpc_port(preset: Preset) -> int | None:
+    """Return the TCP port on node 0 that the workers connect to, None on a single node."""
+    documented = preset.scenario.rpc_port
+    return (preset.serve.rpc_port or documented) if documented else None
+
+
+def _require_address(preset: Preset, node: Node) -> None:
+    if preset.scenario.nodes == 1:
+        return
+    for key, value in (("local_ip", node.local_ip), ("nic", node.nic)):
+        if not value:
+            raise UsageError(
+                f"{node.label} has no {key}, and its scripts need it.",
+                node=node.rank,
+                hint=f"Set nodes[{node.rank}].{key} in the preset, or let it be found over SSH.",
+            )
