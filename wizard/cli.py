@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from wizard import __version__
 from wizard.cluster import Precision, Series
@@ -74,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     simulate = add("simulate", "start the simulated cluster alone")
     _simulation(simulate)
     simulate.add_argument("--nodes", type=int, metavar="N", help="1 to 16")
-    simulate.add_argument("--preset-out", metavar="FILE", help="write a preset for it here")
+    simulate.add_argument("--preset-out", metavar="FILE", type=Path, help="write a preset for it here")
 
     _add_preset_commands(add("presets", "list, show, validate, import, export or delete presets"))
 
