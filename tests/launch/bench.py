@@ -1,0 +1,248 @@
+"""A test bench without SSH: real bash on this machine, a container engine of files, a real HTTP
+server on a Unix socket in place of vLLM."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from wizard.cluster import Node
+from wizard.errors import RemoteError, Unreachable
+from wizard.presets import Preset, parse_preset
+from wizard.remote.api import Completed, Job, JobResult
+from wizard.scripts import LaunchLabels, NodeScripts, image, served_model
+
+TOOLS = Path(__file__).parent / "tools"
+
+
+async def until(condition: Callable[[], object], *, limit_s: float = 10.0) -> None:
+    """Wait for a condition, with a time limit."""
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill a command with all its children, and read its pipes to their end.
+
+    Waiting for the exit alone would leave the pipes open until the loop is closed.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.communicate()
+
+
+def preset(nodes: int = 2, **extra: object) -> Preset:
+    body: dict[str, Any] = {
+        "version": 1,
+        "name": "lab",
+        "series": "A2",
+        "precision": "w8a8",
+        "nodes": [
+            {"host": f"10.0.0.{11 + i}", "local_ip": f"10.0.0.{11 + i}", "nic": "eth0"}
+            for i in range(nodes)
+        ],
+    }
+    if nodes == 1:
+        body["series"] = "A3"
+    return parse_preset(json.dumps(body | extra))
+
+
+def render(preset: Preset, *, launch: LaunchLabels) -> list[NodeScripts]:
+    """Scripts without devices and mounts, which this machine has not."""
+    text = (
+        f"[ ! -e $FAKE_NODE/refuse ] || {{ cat $FAKE_NODE/refuse >&2; exit 1; }}\n"
+        f"docker create --name {preset.container.name} --label v32-wizard.preset={launch.preset} "
+        f"--label v32-wizard.launch={launch.launch_id} {image(preset)}\n"
+    )
+    return [NodeScripts(node.rank, text, "serve\n") for node in preset.cluster.nodes]
+
+
+class FakeNode:
+    """One node: what its engine holds, and the Remote that reaches it."""
+
+    def __init__(self, node: Node, folder: Path) -> None:
+        self._node = node
+        self.home = folder / f"node{node.rank}"
+        self.files = self.home / "engine"
+        self.files.mkdir(parents=True)
+        (self.files / "image").touch()
+        self.socket = self.home / "api.sock"
+        self.unreachable = False
+        self.lose: list[str] = []  # commands containing these lose their answer, once each
+        self.streams = 0
+
+    # -- what a test does to the node
+
+    def containers(self) -> list[dict[str, Any]]:
+        return [json.loads(p.read_text()) for p in self.files.glob("*.json")]
+
+    @property
+    def container(self) -> dict[str, Any]:
+        (only,) = self.containers()
+        return only
+
+    def put(self, entry: dict[str, Any]) -> None:
+        path = self.files / f"{entry['Id']}.json"
+        path.with_suffix(".new").write_text(json.dumps(entry))
+        path.with_suffix(".new").replace(path)
+
+    def stranger(self, name: str, **labels: str) -> None:
+        self.put(
+            {
+                "Id": f"{len(self.containers()):064x}",
+                "Name": f"/{name}",
+                "Created": "2026-11-20T10:00:00Z",
+                "State": {"Status": "running", "StartedAt": "2026-11-20T10:00:00Z"},
+                "Config": {"Image": "busybox", "Labels": labels},
+            }
+        )
+
+    def dies(self, code: int = 1, *, ago_s: float = 0.0) -> None:
+        entry = self.container
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago_s))
+        entry["State"] |= {"Status": "exited", "ExitCode": code, "FinishedAt": when}
+        self.put(entry)
+
+    def says(self, *lines: str) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        with (self.files / f"{self.container['Id']}.log").open("a") as file:
+            for line in lines:
+                file.write(f"{stamp}.{time.time_ns() % 10**9:09d}Z {line}\n")
+
+    def listens(self, *ports: int) -> None:
+        (self.files / "ports").write_text("".join(f"{p}\n" for p in ports))
+
+    def calls(self, verb: str) -> int:
+        path = self.files / "calls"
+        return path.read_text().split().count(verb) if path.exists() else 0
+
+    @property
+    def status(self) -> str:
+        found = self.containers()
+        return str(found[0]["State"]["Status"]) if found else "absent"
+
+    # -- Remote
+
+    @property
+    def node(self) -> Node:
+        return self._node
+
+    async def connect(self) -> None:
+        self._reach()
+
+    def _reach(self) -> None:
+        if self.unreachable:
+            raise Unreachable(f"{self._node.label} cannot be reached.", node=self._node.rank)
+
+    async def _spawn(self, command: str) -> asyncio.subprocess.Process:
+        environment = {
+            "HOME": str(self.home),
+            "PATH": f"{TOOLS}:{os.environ['PATH']}",
+            "FAKE_NODE": str(self.files),
+        }
+        return await asyncio.create_subprocess_exec(
+            "bash",
+            "-c",
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+
+    async def run(
+        self, command: str, *, timeout_s: float = 30.0, stdin: bytes = b"", limit: int = 1 << 20
+    ) -> Completed:
+        from wizard.errors import ConnectionLost
+
+        self._reach()
+        process = await self._spawn(command)
+        try:
+            async with asyncio.timeout(timeout_s):
+                out, err = await process.communicate()
+        finally:
+            await end(process)
+        for part in self.lose:
+            if part in command:
+                self.lose.remove(part)
+                raise ConnectionLost("the connection broke", node=self._node.rank)
+        self._reach()
+        return Completed(command, process.returncode, out[:limit], err[:limit], 0.0)
+
+    def batch(self, jobs: Sequence[Job], *, width: int = 4) -> AsyncIterator[JobResult]:
+        raise NotImplementedError
+
+    async def stream(self, command: str) -> AsyncIterator[bytes]:
+        self._reach()
+        process = await self._spawn(command)
+        assert process.stdout is not None
+        self.streams += 1
+        try:
+            while chunk := await process.stdout.read(4096):
+                self._reach()
+                yield chunk
+        finally:
+            self.streams -= 1
+            await end(process)
+
+    async def upload(self, directory: str, files: Mapping[str, bytes]) -> None:
+        self._reach()
+        path = self.home / directory.removeprefix("~/")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, content in files.items():
+            (path / name).write_bytes(content)
+
+    @asynccontextmanager
+    async def tunnel(self, host: str, port: int) -> AsyncIterator[Path]:
+        assert host == "127.0.0.1"
+        self._reach()
+        if not self.socket.exists():
+            raise RemoteError("nobody listens", node=self._node.rank)
+        yield self.socket
+
+
+class FakeFleet:
+    """The nodes of a preset."""
+
+    def __init__(self, preset: Preset, folder: Path) -> None:
+        self.preset = preset
+        self.nodes = [FakeNode(node, folder) for node in preset.cluster.nodes]
+
+    @property
+    def remotes(self) -> Sequence[FakeNode]:
+        return self.nodes
+
+    async def connect(self) -> dict[int, Exception]:
+        return {}
+
+    async def close(self) -> None:
+        pass
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Node 0 serves while the block runs: /health and /v1/models."""
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            body = json.dumps({"data": [{"id": served_model(self.preset)}]}).encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            writer.write(head.encode() + body)
+            await writer.drain()
+            writer.close()
+
+        socket = self.nodes[0].socket
+        server = await asyncio.start_unix_server(answer, socket)
+        try:
+            yield
+        finally:
+            server.close()
+            socket.unlink(missing_ok=True)

@@ -1,0 +1,142 @@
+"""Starting all nodes or none: look, upload, create (rank 0 first), start node 0, then the workers.
+
+The container's name is the lock: whoever creates it on rank 0 goes on, everybody else is told who
+holds it (ssh.md, "Supervising"). A worker of vLLM gives up after five minutes when node 0's RPC
+port does not answer, so the workers start only once it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from wizard.errors import LaunchError
+from wizard.launch.failure import last_error
+from wizard.launch.node import LaunchNode, directory
+from wizard.launch.together import together
+from wizard.launch.watch import LogFeed
+from wizard.presets import Preset
+from wizard.scripts import LaunchLabels, api_port, image, render, rpc_port
+
+RPC_WAIT_S = 600.0  # importing Python and the plugin from a cold disk takes minutes
+_POLL_S = 1.0
+_DRAIN_S = 3.0
+
+
+def ports(preset: Preset) -> dict[int, str]:
+    """Return the TCP ports that node 0 opens, and what for."""
+    found = {api_port(preset): "the API"}
+    rpc = rpc_port(preset)
+    return found | ({rpc: "data-parallel RPC"} if rpc else {})
+
+
+class GangStart:
+    """One start of one launch. What it made is undone by whoever called it, on any error."""
+
+    def __init__(
+        self,
+        preset: Preset,
+        launch_id: str,
+        nodes: Sequence[LaunchNode],
+        feeds: Sequence[LogFeed],
+        *,
+        rpc_wait_s: float = RPC_WAIT_S,
+    ) -> None:
+        self._preset, self._launch_id = preset, launch_id
+        self._nodes, self._feeds = nodes, feeds
+        self._rpc_wait_s = rpc_wait_s
+        self.made_anything = False
+
+    async def run(self) -> None:
+        """Start everything.
+
+        Raises:
+            WizardError: something stood in the way; names the node.
+        """
+        preset, nodes = self._preset, self._nodes
+        labels = LaunchLabels(preset.name, self._launch_id, directory(self._launch_id))
+        scripts = render(preset, launch=labels)
+        self._tell("looking at the node")
+        await together(self._look(node) for node in nodes)
+        self._tell("uploading the scripts")
+        self.made_anything = True
+        await together(
+            node.upload(self._launch_id, script.files)
+            for node, script in zip(nodes, scripts, strict=True)
+        )
+        self._tell("creating the container")
+        name = preset.container.name
+        await nodes[0].create(self._launch_id, name)
+        await together(node.create(self._launch_id, name) for node in nodes[1:])
+        await nodes[0].start()
+        port = rpc_port(preset)
+        if port is not None and len(nodes) > 1:
+            await self._wait_for_rpc(port)
+        await together(node.start() for node in nodes[1:])
+
+    def _tell(self, detail: str) -> None:
+        for node in self._nodes:
+            node.put("starting", "container", detail)
+
+    async def _look(self, node: LaunchNode) -> None:
+        await node.refuse_others(self._preset.container.name, self._launch_id)
+        await node.require_image(image(self._preset))
+        if node.state.rank == 0:
+            await node.require_free(ports(self._preset))
+
+    async def _wait_for_rpc(self, port: int) -> None:
+        """Wait until node 0's RPC port listens, with its log shown and its container watched."""
+        head = self._nodes[0]
+        for node in self._nodes[1:]:
+            node.put("starting", "container", f"created; waits for node 0's RPC port {port}")
+        async with self._reading(self._feeds[0]):
+            try:
+                async with asyncio.timeout(self._rpc_wait_s):
+                    while not await head.listening({port: "data-parallel RPC"}):
+                        await self._still_running(head)
+                        await asyncio.sleep(_POLL_S)
+            except TimeoutError:
+                raise LaunchError(
+                    f"{head.state.label} did not open its RPC port {port} within "
+                    f"{self._rpc_wait_s:.0f} s: {last_error(head.state.log.tail(200))}",
+                    node=head.state.rank,
+                ) from None
+
+    async def _still_running(self, head: LaunchNode) -> None:
+        container = await head.mine(self._launch_id)
+        if container is not None and container.running:
+            return
+        how = "its container was removed"
+        if container is not None:
+            how = container.how_it_ended()
+            try:
+                async with asyncio.timeout(_DRAIN_S):
+                    await self._feeds[0].ended.wait()
+            except TimeoutError:
+                pass
+        error = LaunchError(ended(head, how), node=head.state.rank)
+        head.put("failed", detail=error.message)
+        raise error
+
+    @asynccontextmanager
+    async def _reading(self, feed: LogFeed) -> AsyncIterator[None]:
+        """Show node 0's log meanwhile; the feed remembers where it stopped."""
+        task = asyncio.create_task(self._read(feed))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _read(self, feed: LogFeed) -> None:
+        whole = False
+        while not whole:
+            whole = await feed.once(feed.node.state.container)
+            await asyncio.sleep(_POLL_S)  # a broken connection is not asked again at once
+
+
+def ended(node: LaunchNode, how: str) -> str:
+    """Return the sentence for a node whose container ended: how, and its last error."""
+    said = last_error(node.state.log.tail(500))
+    return f"{node.state.label} failed: {how}" + (f"; its log says: {said}" if said else ".")

@@ -1,0 +1,80 @@
+"""Asking the nodes what runs there, without changing anything: for status, logs and attaching."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from wizard.errors import LaunchError, RemoteError
+from wizard.launch.lines import LineReader
+from wizard.launch.node import LaunchNode
+from wizard.launch.runtime import Container
+from wizard.launch.serving import serves_now
+from wizard.launch.state import NodeStatus, StatusReport
+from wizard.presets import Preset
+from wizard.remote.text import clean
+from wizard.scripts import served_model
+
+Answer = list[Container] | RemoteError | LaunchError
+
+
+async def ask_all(nodes: Sequence[LaunchNode]) -> list[Answer]:
+    """Return, by rank, our containers of the preset, or why the node could not be asked."""
+    return await asyncio.gather(*(_ask(node) for node in nodes))
+
+
+async def _ask(node: LaunchNode) -> Answer:
+    try:
+        return [c for c in (await node.listing()).containers if c.launch]
+    except (RemoteError, LaunchError) as error:
+        return error
+
+
+def newest(answers: Sequence[Answer]) -> Container | None:
+    """Return the container of the launch to speak of: one that runs, else the last one made."""
+    found = [c for answer in answers if isinstance(answer, list) for c in answer]
+    return max(found, key=lambda c: (c.running, c.created_at or 0.0), default=None)
+
+
+async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
+    """Ask every node what runs there, and node 0 whether it serves."""
+    answers = await ask_all(nodes)
+    last = newest(answers)
+    launch_id = last.launch if last else ""
+    found = tuple(_status(n, a, launch_id) for n, a in zip(nodes, answers, strict=True))
+    serving = all(node.state == "running" for node in found)
+    serving = serving and await serves_now(nodes[0].remote, preset)
+    return StatusReport(preset.name, launch_id, serving, served_model(preset), found)
+
+
+def _status(node: LaunchNode, answer: Answer, launch_id: str) -> NodeStatus:
+    rank, host = node.state.rank, node.state.host
+    if isinstance(answer, RemoteError):
+        return NodeStatus(rank, host, "unreachable", error=str(answer))
+    if isinstance(answer, LaunchError):
+        return NodeStatus(rank, host, "unknown", error=str(answer))
+    container = next((c for c in answer if c.launch == launch_id), None)
+    if container is None:
+        return NodeStatus(rank, host, "absent")
+    ended = "" if container.running or container.unstarted else container.how_it_ended()
+    return NodeStatus(rank, host, container.status, container.id, container.started_at, error=ended)
+
+
+async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
+    """Yield the serve log of one node from its start, cleaned for display.
+
+    Raises:
+        LaunchError: no container of the preset is there.
+    """
+    answer = [c for c in (await node.listing()).containers if c.launch]
+    container = newest([answer])
+    if container is None:
+        raise LaunchError(
+            f"no container of {node.preset} is on {node.state.label}.", node=node.state.rank
+        )
+    reader = LineReader(stamps=False)
+    async for chunk in node.remote.stream(node.runtime.logs(container.id, follow=follow)):
+        for line in reader.feed(chunk):
+            yield clean(line.text).rstrip()
+    for line in reader.flush():
+        yield clean(line.text).rstrip()

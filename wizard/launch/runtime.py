@@ -1,0 +1,232 @@
+"""The container engine on a node, as shell text to send and answers to read. Pure.
+
+docker and podman understand everything used here. Only containers that carry our label for the
+preset are ever listed for a change, and a change always names a container's whole id.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from wizard.errors import LaunchError
+from wizard.remote.api import Completed
+from wizard.scriptlines import LABEL_LAUNCH, LABEL_PRESET
+
+STOP_S = 60  # seconds between TERM and KILL: vLLM needs some to give the NPUs back
+_RUNNING = frozenset({"running", "paused", "restarting", "stopping", "removing"})
+_WAITING = frozenset({"created", "configured", "initialized"})  # made, never started
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as ``inspect`` tells it. Times are epoch seconds by the node's clock."""
+
+    id: str
+    name: str
+    status: str
+    exit_code: int = 0
+    out_of_memory: bool = False
+    error: str = ""
+    image: str = ""
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self.status in _RUNNING
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether it was made but never started."""
+        return self.status in _WAITING
+
+    @property
+    def launch(self) -> str:
+        """The launch that it belongs to, or "" when it is none of ours."""
+        return self.labels.get(LABEL_LAUNCH, "")
+
+    @property
+    def preset(self) -> str:
+        """The preset that it was launched for, or ""."""
+        return self.labels.get(LABEL_PRESET, "")
+
+    def how_it_ended(self) -> str:
+        """Say in a few words why it does not run."""
+        if self.out_of_memory:
+            return "the kernel killed it for want of host memory"
+        words = f"exited with code {self.exit_code}"
+        if self.exit_code > 128:
+            words += f" (signal {self.exit_code - 128})"
+        return f"{words}: {self.error}" if self.error else words
+
+
+class Runtime:
+    """Shell text for one engine, ``docker`` or ``podman``."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        self._cli = shlex.quote(program)
+
+    def of_preset(self, preset: str) -> str:
+        """List our containers of a preset: the node's clock on line one, then JSON."""
+        return self._inspect(f"--filter {shlex.quote(f'label={LABEL_PRESET}={preset}')}")
+
+    def named(self, name: str) -> str:
+        """List the containers whose name contains ``name``, whoever made them."""
+        return self._inspect(f"--filter {shlex.quote(f'name={name}')}")
+
+    def _inspect(self, selection: str) -> str:
+        # inspect complains about a container that went away in between, and prints the others
+        return (
+            f"date +%s.%N; ids=$({self._cli} ps -aq --no-trunc {selection}) || exit; "
+            f'if [ -n "$ids" ]; then {self._cli} inspect $ids; else echo "[]"; fi'
+        )
+
+    def has_image(self, image: str) -> str:
+        """Ask whether the node has an image; exit status 0 when it does."""
+        return f"{self._cli} image inspect {shlex.quote(image)} >/dev/null"
+
+    def start(self, container: str) -> str:
+        """Start a container that was created; no error when it runs already."""
+        return f"{self._cli} start {shlex.quote(container)}"
+
+    def stop(self, container: str, grace_s: int = STOP_S) -> str:
+        """TERM, wait, KILL: the engine does all three."""
+        return f"{self._cli} stop -t {grace_s:d} {shlex.quote(container)}"
+
+    def remove(self, container: str) -> str:
+        """Remove a container that does not run any more."""
+        return f"{self._cli} rm {shlex.quote(container)}"
+
+    def save_log(self, container: str, directory: str) -> str:
+        """Keep the whole log in the launch's directory, before the container goes."""
+        return (
+            f"cd {home_path(directory)} && umask 077 && "
+            f"{self._cli} logs -t {shlex.quote(container)} >serve.log 2>&1"
+        )
+
+    def logs(
+        self,
+        container: str,
+        *,
+        follow: bool,
+        stamps: bool = False,
+        since: str = "",
+        tail: int | None = None,
+    ) -> str:
+        """Stream a log, both of its streams in one."""
+        words = [self.program, "logs"]
+        words += ["-f"] if follow else []
+        words += ["-t"] if stamps else []
+        words += ["--since", since] if since else []
+        words += ["--tail", str(tail)] if tail is not None else []
+        return f"exec {shlex.join([*words, container])} 2>&1"
+
+    def pull(self, image: str) -> str:
+        """The command that people run to get an image."""
+        return shlex.join([self.program, "pull", image])
+
+
+def home_path(directory: str) -> str:
+    """Quote a path for the shell; a leading ``~/`` stays the home of the node's user."""
+    if directory.startswith("~/"):
+        return f'"$HOME"/{shlex.quote(directory[2:])}'
+    return shlex.quote(directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What :meth:`Runtime.of_preset` gave: the containers and the node's clock (epoch seconds)."""
+
+    containers: list[Container]
+    clock: float | None
+
+
+def parse_listing(done: Completed, *, where: str, program: str) -> Listing:
+    """Read the answer to :meth:`Runtime.of_preset` or :meth:`Runtime.named`.
+
+    Raises:
+        LaunchError: the engine could not be asked, or its answer cannot be understood.
+    """
+    first, _, rest = done.stdout.partition(b"\n")
+    try:
+        entries = json.loads(rest)
+        containers = [_container(entry) for entry in entries]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise engine_error(done, where=where, program=program) from error
+    try:
+        clock = float(first)
+    except ValueError:
+        clock = None  # busybox's date knows no %N; only the order of deaths is lost
+    return Listing(containers, clock)
+
+
+def _container(entry: dict[str, Any]) -> Container:
+    state = entry["State"]
+    config = entry.get("Config") or {}
+    return Container(
+        id=str(entry["Id"]),
+        name=str(entry.get("Name") or "").removeprefix("/"),
+        status=str(state["Status"]).lower(),
+        exit_code=int(state.get("ExitCode") or 0),
+        out_of_memory=bool(state.get("OOMKilled")),
+        error=str(state.get("Error") or ""),
+        image=str(config.get("Image") or ""),
+        created_at=parse_time(entry.get("Created")),
+        started_at=parse_time(state.get("StartedAt")),
+        finished_at=parse_time(state.get("FinishedAt")),
+        labels={str(k): str(v) for k, v in (config.get("Labels") or {}).items()},
+    )
+
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)?")
+
+
+def parse_time(text: object) -> float | None:
+    """Read a time as engines write it (RFC 3339, up to nanoseconds); None for "never"."""
+    match = _TIME.match(str(text or ""))
+    if match is None or match[1].startswith("0001"):
+        return None
+    zone = "+00:00" if match[4] in (None, "Z") else match[4]
+    whole = datetime.fromisoformat(f"{match[1]}T{match[2]}{zone}").astimezone(UTC)
+    return whole.timestamp() + float(f"0.{match[3] or 0}")
+
+
+def engine_error(done: Completed, *, where: str, program: str) -> LaunchError:
+    """Make one plain sentence of what the container engine complained about on a node."""
+    said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+    last = said.splitlines()[-1][:300] if said else f"exit status {done.exit_status}"
+    lowered = said.lower()
+    if done.exit_status == 127 or "command not found" in lowered:
+        return LaunchError(
+            f"{where} has no {program}.", hint="Install it, or set container.runtime."
+        )
+    if "cannot connect to" in lowered or "is the docker daemon running" in lowered:
+        return LaunchError(
+            f"{program} does not run on {where}.", hint=f"Start it there: systemctl start {program}"
+        )
+    if "permission denied" in lowered and ("socket" in lowered or "daemon" in lowered):
+        return LaunchError(
+            f"the user that we are on {where} may not use {program}.",
+            hint=f"Log in as root, or put the user into the group {program}.",
+        )
+    if "no space left" in lowered:
+        return LaunchError(f"no space is left on {where}: {last}")
+    return LaunchError(f"{program} failed on {where}: {last}")
+
+
+def listens(ss_output: str, port: int) -> bool:
+    """Return whether ``ss -ltn`` shows a listener on ``port``, on whatever address."""
+    for line in ss_output.splitlines():
+        columns = line.split()
+        if len(columns) >= 4 and columns[0] == "LISTEN" and columns[3].endswith(f":{port}"):
+            return True
+    return False

@@ -1,0 +1,69 @@
+"""Whether node 0 serves: ``/health`` is 200 and ``/v1/models`` lists the name.
+
+That alone does not make a launch ready (``/health`` can be 200 while a node is dead); the
+containers of all ranks count as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from wizard.chat import ChatClient, ChatError
+from wizard.errors import RemoteError
+from wizard.presets import Preset
+from wizard.remote.api import Remote
+from wizard.scripts import api_port, served_model
+
+INTERVAL_S = 2.0
+
+
+async def serves(client: ChatClient, model: str) -> bool:
+    """Return whether the API answers for ``model``."""
+    try:
+        return await client.health() and model in await client.models()
+    except ChatError:
+        return False
+
+
+async def serves_now(remote: Remote, preset: Preset) -> bool:
+    """Ask once, through a tunnel of its own; a node out of reach does not serve."""
+    try:
+        async with remote.tunnel("127.0.0.1", api_port(preset)) as socket:
+            return await serves(ChatClient(socket), served_model(preset))
+    except RemoteError:
+        return False
+
+
+class ServingProbe:
+    """Keeps asking node 0 until cancelled. ``serving`` is the last answer."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        preset: Preset,
+        touch: Callable[[], None],
+        *,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self.serving = False
+        self._remote, self._preset, self._touch = remote, preset, touch
+        self._interval_s = interval_s
+
+    async def run(self) -> None:
+        """Ask again and again, through one tunnel for as long as it holds."""
+        while True:
+            try:
+                async with self._remote.tunnel("127.0.0.1", api_port(self._preset)) as socket:
+                    client = ChatClient(socket)
+                    while True:
+                        self._saw(await serves(client, served_model(self._preset)))
+                        await asyncio.sleep(self._interval_s)
+            except RemoteError:
+                self._saw(False)
+            await asyncio.sleep(self._interval_s)
+
+    def _saw(self, serving: bool) -> None:
+        if serving != self.serving:
+            self.serving = serving
+            self._touch()

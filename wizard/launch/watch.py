@@ -1,0 +1,180 @@
+"""Watching one node of a launch: its log, followed and resumed; its container, asked about.
+
+What is seen goes into the rank's state. Whether the launch as a whole goes on is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wizard.errors import LaunchError, RemoteError
+from wizard.launch.lines import Line, LineReader
+from wizard.launch.node import LaunchNode
+from wizard.launch.progress import Phase, StageParser
+from wizard.launch.runtime import Listing
+from wizard.remote.text import clean
+
+INTERVAL_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A container of the launch that does not run any more.
+
+    ``age_s`` is how long ago by the node's own clock, so that nodes whose clocks differ can be
+    compared; None when the node did not say.
+    """
+
+    reason: str
+    age_s: float | None
+    seen_at: float
+
+
+class LogFeed:
+    """Puts a container's log into the rank's state, from its start and over dropped connections."""
+
+    def __init__(self, node: LaunchNode) -> None:
+        self.node = node
+        self.parser = StageParser()
+        self.ended = asyncio.Event()  # the whole log of a container that ended was read
+        self._reader = LineReader()
+        self._begun = False
+
+    async def once(self, container: str) -> bool:
+        """Read until the stream ends; return whether it ended by itself (False: broken)."""
+        reader, runtime = self._reader, self.node.runtime
+        if self._begun:
+            reader.resume()
+        self._begun = True
+        # without stamps nothing tells what was seen: then only what is new is asked for
+        tail = 0 if reader.count and not reader.since else None
+        command = runtime.logs(container, follow=True, stamps=True, since=reader.since, tail=tail)
+        self.ended.clear()
+        try:
+            async for chunk in self.node.remote.stream(command):
+                self._take(reader.feed(chunk))
+        except RemoteError:
+            return False
+        self._take(reader.flush())
+        self.ended.set()
+        return True
+
+    def _take(self, lines: Iterable[Line]) -> None:
+        log, new = self.node.state.log, list[str]()
+        took = False
+        for line in lines:
+            took = True
+            text = clean(line.text).rstrip()
+            self._progress(text)
+            if not line.redraws:
+                new.append(text)
+            elif new:
+                new[-1] = text
+            else:
+                log.replace_last(text)
+        if new:
+            log.extend(new)
+        if took:
+            self.node.touch()
+
+    def _progress(self, text: str) -> None:
+        before = self.parser.stage.phase
+        stage = self.parser.feed(text) if before is not Phase.READY else None
+        if stage is None:
+            return
+        state = self.node.state
+        if stage.phase is not before:
+            state.stage_since = time.time()
+        left = f", {stage.eta} left" if stage.eta else ""
+        state.stage, state.detail = stage.title, stage.detail + left
+
+
+class NodeWatch:
+    """Watches one node until cancelled. ``death`` is set once its container has ended."""
+
+    def __init__(self, node: LaunchNode, launch_id: str, *, interval_s: float = INTERVAL_S) -> None:
+        self.node = node
+        self.feed = LogFeed(node)
+        self.death: Death | None = None
+        self._launch_id = launch_id
+        self._interval_s = interval_s
+        self._ask_now = asyncio.Event()
+        self._known = asyncio.Event()  # the container is there and was started
+
+    async def run(self) -> None:
+        """Follow the log and ask for the container's state, side by side."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_asking())
+            group.create_task(self._keep_reading())
+
+    async def ask(self) -> None:
+        """Ask for the container's state once. A node out of reach is unreachable, not dead."""
+        node = self.node
+        try:
+            self._saw(await node.listing())
+        except (RemoteError, LaunchError) as error:
+            if self.death is None:
+                node.put("unreachable", detail=str(error))
+
+    async def _keep_asking(self) -> None:
+        while self.death is None:
+            await self.ask()
+            self._ask_now.clear()
+            try:
+                async with asyncio.timeout(self._interval_s):
+                    await self._ask_now.wait()
+            except TimeoutError:
+                pass
+
+    async def _keep_reading(self) -> None:
+        await self._known.wait()
+        while not (await self.feed.once(self.node.state.container) and self.death is not None):
+            self._ask_now.set()  # the stream ended: did the container?
+            await asyncio.sleep(self._interval_s)
+            if self.death is not None and self.feed.ended.is_set():
+                return
+
+    def _saw(self, listing: Listing) -> None:
+        container = next((c for c in listing.containers if c.launch == self._launch_id), None)
+        if container is None:
+            self._died(Death("its container was removed", None, time.time()))
+            return
+        self.node.state.container = container.id
+        if container.unstarted:
+            self.node.put("pending", "container", "created, not started yet")
+            return
+        self._known.set()
+        if container.running:
+            self._runs()
+            return
+        age = None
+        if listing.clock is not None and container.finished_at is not None:
+            age = listing.clock - container.finished_at
+        self._died(Death(container.how_it_ended(), age, time.time()))
+
+    def _runs(self) -> None:
+        node, stage = self.node, self.feed.parser.stage
+        if node.state.state == "unreachable":
+            node.put("running", stage.title, stage.detail)
+        elif node.state.state in ("pending", "starting", ""):
+            node.put("running")
+
+    def _died(self, death: Death) -> None:
+        if self.death is None:
+            self.death = death
+            self.node.touch()
+
+
+def first_to_fail(watches: Iterable[NodeWatch]) -> NodeWatch | None:
+    """Return the node whose container ended first, or None while all run."""
+    now = time.time()
+
+    def ago(watch: NodeWatch) -> float:
+        assert watch.death is not None
+        seen_ago = now - watch.death.seen_at
+        return seen_ago + (watch.death.age_s or 0.0)
+
+    return max((w for w in watches if w.death is not None), key=ago, default=None)
