@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.chat import ChatClient, ChatError, Delta, NoChatTemplate, events
+from wizard.chat import ChatClient, ChatError, Delta, NoChatTemplate, events, open_chat
+from wizard.errors import RemoteError
+from wizard.presets import Preset, parse_preset
 
 Reply = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
 TOLD = [{"role": "user", "content": "The future of AI is"}]
@@ -305,3 +307,79 @@ async def test_events_are_the_same_however_the_bytes_are_cut(cuts: list[int]) ->
             yield STREAM[a:b]
 
     assert [e async for e in events(chunks())] == ["eins", "zwei\ndrei", "für", "[DONE]"]
+
+
+# --- open_chat: the way there ------------------------------------------------------------------
+
+
+class Head:
+    """Node 0 as far as a chat needs it: a tunnel that ends at the server's socket."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self.opened: list[tuple[str, int]] = []
+        self.open_now = 0
+
+    @asynccontextmanager
+    async def tunnel(self, host: str, port: int) -> AsyncIterator[Path]:
+        self.opened.append((host, port))
+        self.open_now += 1
+        try:
+            yield self._socket
+        finally:
+            self.open_now -= 1
+
+
+def served(**serve: object) -> Preset:
+    body = {"version": 1, "name": "lab", "series": "A3", "precision": "w8a8"}
+    return parse_preset(json.dumps(body | {"nodes": [{"host": "10.0.0.11"}], "serve": serve}))
+
+
+async def test_a_chat_goes_through_a_tunnel_to_the_api_of_the_preset(server: Server) -> None:
+    server.replies["/v1/chat/completions"] = sse(said("bright"))
+    head = Head(server.socket)
+    async with open_chat(head, served(port=9000)) as client:  # type: ignore[arg-type]
+        assert [d.content for d in await collect(client.stream(TOLD))] == ["bright"]
+        assert head.open_now == 1
+    assert (head.opened, head.open_now) == ([("127.0.0.1", 9000)], 0)
+    assert [r.path for r in server.requests] == ["/v1/chat/completions"]  # no need to ask for names
+    assert server.requests[0].json["model"] == "deepseek_v3.2"
+
+
+async def test_a_chat_that_fails_or_is_left_closes_its_tunnel(server: Server) -> None:
+    head = Head(server.socket)
+    server.replies["/v1/chat/completions"] = status(500, "dead")
+
+    async def ask() -> None:
+        async with open_chat(head, served()) as client:  # type: ignore[arg-type]
+            await collect(client.stream(TOLD))
+
+    with pytest.raises(ChatError, match="HTTP 500: dead"):
+        await ask()
+    assert head.open_now == 0
+
+    async def reply(_: Request, writer: asyncio.StreamWriter) -> None:
+        start(writer)
+        await asyncio.Event().wait()
+
+    server.replies["/v1/chat/completions"] = reply
+    task = asyncio.create_task(ask())
+    async with asyncio.timeout(5):
+        while not server.requests or server.requests[-1].path == "/v1/models":
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert head.open_now == 0
+
+
+async def test_a_tunnel_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    class Cut(Head):
+        @asynccontextmanager
+        async def tunnel(self, host: str, port: int) -> AsyncIterator[Path]:
+            raise RemoteError("node 0 cannot be reached.", node=0)
+            yield tmp_path
+
+    with pytest.raises(RemoteError, match="node 0 cannot be reached"):
+        async with open_chat(Cut(tmp_path), served()):  # type: ignore[arg-type]
+            pass

@@ -1,0 +1,73 @@
+"""Which death counts as the first, and what of a log reaches the state."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from tests.launch.bench import FakeFleet, preset
+from wizard.launch.node import LaunchNode
+from wizard.launch.runtime import Runtime
+from wizard.launch.state import RankState
+from wizard.launch.watch import Death, LogFeed, NodeWatch, first_to_fail
+
+BAR = "%d%% Completed | %d/163 [00:10<02:10,  1.60it/s]"
+
+
+def watch(fleet: FakeFleet, rank: int, death: Death | None = None) -> NodeWatch:
+    state = RankState(rank, f"10.0.0.{11 + rank}")
+    node = LaunchNode(fleet.nodes[rank], Runtime("docker"), "lab", state, lambda: None)
+    found = NodeWatch(node, "x", interval_s=0.02)
+    found.death = death
+    return found
+
+
+def test_nobody_failed(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    assert first_to_fail([watch(fleet, 0), watch(fleet, 1)]) is None
+
+
+def test_the_nodes_clocks_decide_not_who_was_asked_first(tmp_path: Path) -> None:
+    fleet, now = FakeFleet(preset(), tmp_path), time.time()
+    early = watch(fleet, 0, Death("a", age_s=1.0, seen_at=now - 5))
+    late = watch(fleet, 1, Death("b", age_s=30.0, seen_at=now))
+    assert first_to_fail([early, late]) is late
+
+
+def test_without_a_clock_the_first_seen_counts(tmp_path: Path) -> None:
+    fleet, now = FakeFleet(preset(), tmp_path), time.time()
+    first = watch(fleet, 1, Death("a", None, seen_at=now - 5))
+    assert first_to_fail([watch(fleet, 0, Death("b", None, now)), first]) is first
+
+
+async def test_a_progress_bar_is_one_line_and_a_stage(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    node = fleet.nodes[0]
+    node.stranger("ours", **{"v32-wizard.launch": "x"})
+    node.says("hello", BAR % (1, 1), BAR % (2, 2), BAR % (50, 82), "\x1b]0;title\x07bye")
+    node.dies(0)
+    feed = LogFeed(watch(fleet, 0).node)
+    assert await asyncio.wait_for(feed.once(node.container["Id"]), 10)
+    state = feed.node.state
+    assert [line.strip() for line in state.log.tail(9)] == ["hello", BAR % (50, 82), "bye"]
+    assert (state.stage, feed.ended.is_set()) == ("weights 82 of 163", True)
+    assert state.detail == "50% of the weights loaded, 02:10 left"
+
+
+async def test_out_of_reach_is_not_dead(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    node, it = fleet.nodes[0], watch(fleet, 0)
+    node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+    node.unreachable = True
+    await it.ask()
+    assert (it.node.state.state, it.death) == ("unreachable", None)
+    node.unreachable = False
+    await it.ask()
+    assert (it.node.state.state, it.death) == ("running", None)
+    node.dies(3, ago_s=7)
+    await it.ask()
+    assert it.death is not None
+    assert it.death.reason == "exited with code 3"
+    assert it.death.age_s is not None
+    assert 6 <= it.death.age_s <= 9
