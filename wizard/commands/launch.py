@@ -15,7 +15,7 @@ from wizard.commands.check import passed
 from wizard.commands.fleet import connected
 from wizard.commands.terminal import confirm, note
 from wizard.discovery import complete
-from wizard.errors import LaunchError, UsageError
+from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch import Launch
 from wizard.presets import load_preset
 
@@ -48,7 +48,10 @@ async def launch(arguments: argparse.Namespace) -> int:
                     return 0
                 await work.follow(until_ready=True)
         except asyncio.CancelledError:
-            note(f"detached; the launch goes on. Come back with: v32-wizard status {name}")
+            if work.state in ("waiting", "ready"):
+                note(f"detached; the launch goes on. Come back with: v32-wizard status {name}")
+            else:  # half a launch cannot go on alone: its workers were never started
+                note(work.message)
             raise
         if work.state != "ready":
             raise LaunchError(work.message or "the launch failed.")
@@ -100,11 +103,14 @@ async def stop(arguments: argparse.Namespace) -> int:
     if not await confirm(f"Stop {preset.name} on {len(preset.nodes)} node(s)?", yes=arguments.yes):
         return 1
     async with connected(preset) as fleet:
-        problems = await Launch(fleet, preset).stop()
+        work = Launch(fleet, preset)
+        problems = await work.stop()
     for problem in problems:
         print(f"v32-wizard: {problem}", file=sys.stderr)
     if not problems:
         print(f"{preset.name}: nothing of ours runs on any node")
+    if any(rank.state == "unreachable" for rank in work.ranks):
+        return RemoteError.exit_status
     return 1 if problems else 0
 
 

@@ -184,6 +184,7 @@ class LaunchNode:
 
     async def remove(self, container: Container, *, grace_s: int = STOP_S) -> list[str]:
         """Stop a container of ours, keep its log, remove it; return what went wrong."""
+        self.state.container = container.id
         problems: list[str] = []
         if not container.unstarted:
             done = await self.run(self.runtime.stop(container.id, grace_s), grace_s + 30.0)

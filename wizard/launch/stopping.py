@@ -42,6 +42,8 @@ async def remove_on(node: LaunchNode, choose: Choose, *, grace_s: int = STOP_S) 
             problems += await node.remove(container, grace_s=grace_s)
         left = [c for c in (await node.listing()).containers if choose(c)]
     except (RemoteError, LaunchError) as error:
+        if isinstance(error, RemoteError):
+            node.put("unreachable")
         return [f"a container of {node.preset} may be left on {node.state.label}: {error}"]
     problems += [f"{c.name} is still on {node.state.label}, {c.status}." for c in left]
     # what complained on the way does not matter once the container is verifiably gone

@@ -166,7 +166,7 @@ class Launch:
             problems |= {0: late} if late else {}
         for node in self._nodes:
             if node.state.rank in problems:
-                node.put("unreachable", detail=problems[node.state.rank][0])
+                self._blame(node, problems[node.state.rank][0])
             elif node.state.state not in ("failed", "aborted"):
                 node.put("stopped", "", "")
         self._ready.clear()
@@ -246,18 +246,16 @@ class Launch:
         for node in self._nodes:
             rank = node.state.rank
             if rank in problems:
-                node.put("unreachable", detail=problems[rank][0])
+                self._blame(node, problems[rank][0])
             elif node.state.state != "failed":
                 node.put("aborted", detail="stopped because another node failed")
         return [line for rank in sorted(problems) for line in problems[rank]]
 
     async def _undo(self, error: BaseException, *, made_anything: bool) -> None:
         """After a start that failed: name the node, take away what was made, even if cancelled."""
-        cancelled = isinstance(error, asyncio.CancelledError)
-        message = "Cancelled while starting." if cancelled else str(error)
         if isinstance(error, WizardError) and error.node is not None:
             state = "unreachable" if isinstance(error, RemoteError) else "failed"
-            self._nodes[error.node].put(state, detail=message)
+            self._nodes[error.node].put(state, detail=str(error))
         problems = []
         if made_anything:
             problems = await to_the_end(self._abort())
@@ -265,9 +263,17 @@ class Launch:
             for node in self._nodes:
                 if node.state.state not in ("failed", "unreachable"):
                     node.put("aborted", "", "nothing was started")
+        message = str(error)
+        if isinstance(error, asyncio.CancelledError):
+            message = "Cancelled while starting" + ("." if problems else "; nothing of it is left.")
         self._set("failed", " ".join([message, *problems]))
 
     # -- small parts
+
+    @staticmethod
+    def _blame(node: LaunchNode, problem: str) -> None:
+        """Note a clean-up that failed; a node out of reach stays just that."""
+        node.put("unreachable" if node.state.state == "unreachable" else "failed", detail=problem)
 
     def _new_watches(self) -> list[NodeWatch]:
         return [
