@@ -284,6 +284,22 @@ async def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
         await ChatClient(tmp_path / "nobody").models()
 
 
+async def test_a_tunnel_to_a_port_where_nobody_listens_is_one_sentence(tmp_path: Path) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    listener = await asyncio.start_unix_server(hang_up, tmp_path / "s")
+    try:
+        with pytest.raises(ChatError) as caught:
+            await collect(ChatClient(tmp_path / "s", model="m").stream(TOLD))
+    finally:
+        listener.close()
+    assert caught.value.message == (
+        "the connection to the served model failed: nobody listens there."
+    )
+    assert "v32-wizard status" in caught.value.hint
+
+
 @pytest.mark.parametrize("body", ["not json", "{}", '{"data": [1]}', "[]"])
 async def test_a_list_of_models_that_is_none(server: Server, body: str) -> None:
     server.replies["/v1/models"] = status(200, body)

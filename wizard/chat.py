@@ -257,7 +257,10 @@ def _message(text: str) -> str:
 
 
 def _unreachable(error: Exception) -> ChatError:
-    detail = str(error) or type(error).__name__
+    detail = str(error).rstrip(".") or type(error).__name__
+    if isinstance(error, httpx.RemoteProtocolError) and "without sending" in detail:
+        # an SSH tunnel is open before its far end is: then nobody listens on the API's port
+        detail = "nobody listens there"
     return ChatError(
         f"the connection to the served model failed: {detail}.",
         hint="See whether it still runs: v32-wizard status.",
