@@ -24,12 +24,14 @@ async def complete(preset: Preset, fleet: Fleet) -> Preset:
         found = await discover(fleet.remotes[rank])
         return {"local_ip": spec.local_ip or found.local_ip, "nic": spec.nic or found.nic}
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(fill(rank)) for rank in range(len(preset.nodes))]
-    nodes = [
-        spec.model_copy(update=task.result())
-        for spec, task in zip(preset.nodes, tasks, strict=True)
-    ]
+    found = await asyncio.gather(
+        *(fill(rank) for rank in range(len(preset.nodes))), return_exceptions=True
+    )
+    nodes = []
+    for spec, keys in zip(preset.nodes, found, strict=True):
+        if isinstance(keys, BaseException):
+            raise keys  # all were waited for, so that the node named is always the same one
+        nodes.append(spec.model_copy(update=keys))
     return preset.model_copy(update={"nodes": nodes})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, str, str, int]:
             lines = draw(st.permutations(lines))
         noise = draw(st.sampled_from(["", "\n", "[drv.c:9][ascend] return 1 error!\n", "\x00\n"]))
         streams.append(noise + "".join(lines))
-    change = draw(st.sampled_from([str.upper, str.lower, str.title, str]))
+    change: Callable[[str], str] = draw(st.sampled_from([str.upper, str.lower, str.title, str]))
     return check, change(streams[0]), change(streams[1]), case.get("exit_code", 0)
 
 

@@ -181,14 +181,15 @@ class CheckRun:
         await self._settle(rank, keys)
 
     async def _settle(self, rank: int, keys: list[CellKey]) -> None:
-        """Read a network health that is still settling once more, where a target is set."""
+        """Read a network health that is still settling once more; ``Init`` only with a target."""
         again = []
         for key in keys:
             result = self._answers.get(key)
             if result is None or result.value.get("problem") not in _SETTLING:
                 continue
             watched = self._answers.get(key._replace(check="netdetect"))
-            if watched is not None and watched.value.get("netdetect"):
+            targeted = watched is not None and watched.value.get("netdetect")
+            if targeted or result.value["problem"] == Problem.NET_HEALTH_PENDING:
                 again.append(Question(key))
         if again:
             self._hand_out(again)
@@ -206,6 +207,12 @@ class CheckRun:
             return None
         if any(self._hung(CellKey(key.node, key.device, name)) for name in CHECKS):
             self._put_hung(key)
+            return None
+        lldp = self._answers.get(CellKey(key.node, key.device, "lldp"))
+        if lldp is not None and lldp.value.get("direct") and key.device != key.peer_device:
+            why = "not sent: a direct fibre joins NPUs of the same index only"
+            node = self._nodes[key.node]
+            self._put(Result(key, Status.SKIPPED, why, host=node.host))
             return None
         peer = f"node {key.peer_node} device {key.peer_device}"
         found = self._answers.get(CellKey(key.peer_node, key.peer_device, "ip"))

@@ -54,8 +54,9 @@ def with_problems(answer: Parsed, problems: list[dict[str, Any]]) -> Parsed:
         return answer
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    value = {**answer.value, "problems": problems}
-    return bad(Status.FAIL, Problem(first["problem"]), first["detail"] + more, **value)
+    # the answer may name a problem already: of the file alone, to which others now add
+    value = {**answer.value, "problems": problems, "problem": first["problem"]}
+    return Parsed(Status.FAIL, first["detail"] + more, value)
 
 
 def problem(kind: Problem, device: int, detail: str) -> dict[str, Any]:

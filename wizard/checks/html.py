@@ -6,7 +6,7 @@ from html import escape
 
 from wizard.checks.catalogue import CHECKS
 from wizard.checks.engine import CheckRun
-from wizard.checks.model import CellKey, Result, Status
+from wizard.checks.model import CellKey, Result, Status, worst
 from wizard.checks.outcome import STATUSES, place, verdict
 from wizard.troubleshooting.findings import Finding, findings
 
@@ -85,7 +85,7 @@ def _cell(result: Result | None) -> str:
 def _pings(run: CheckRun, rank: int, device: int) -> str:
     mine = [r for r in run.board if r.key.check == "ping" and r.key[:2] == (rank, device)]
     good = sum(r.status is Status.PASS for r in mine)
-    style = "pass" if good == len(mine) else "fail"
+    style = worst([r.status if r.status.final else Status.ERROR for r in mine])
     return f'<td class="{style}">{good} of {len(mine)}</td>' if mine else "<td></td>"
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from wizard.checks.engine import CheckRun
 from wizard.checks.model import CellKey, Status, worst
+from wizard.checks.problems import Problem
 
 STATUSES = (Status.PASS, Status.WARN, Status.FAIL, Status.ERROR, Status.SKIPPED)
 _EXIT = {Status.PASS: 0, Status.WARN: 0, Status.FAIL: 1, Status.ERROR: 3}
+# a bad answer of the check ``ssh``, but a node that was not reached all the same
+_NOT_REACHED = (Problem.AUTH_FAILED, Problem.HOST_KEY)
 
 
 def verdict(run: CheckRun) -> Status:
@@ -16,6 +19,8 @@ def verdict(run: CheckRun) -> Status:
 
 def exit_status(run: CheckRun) -> int:
     """Return what ``check`` exits with: 0 passed or warned, 1 failed, 3 not checked."""
+    if any(result.value.get("problem") in _NOT_REACHED for result in run.board):
+        return 3
     return _EXIT[verdict(run)]
 
 

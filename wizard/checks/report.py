@@ -107,9 +107,21 @@ def _findings_text(found: list[Finding]) -> list[str]:
     for finding in found:
         out.append(f"  [{finding.severity}] {finding.title}")
         out += [f"      perhaps: {cause}" for cause in finding.causes]
-        out += [f"      look: {step['command']}  ({step['why']})" for step in finding.next]
-        out += [f"      fix ({fix['risk']}): {fix['command']}" for fix in finding.fixes]
+        steps = Counter(step["why"] for step in finding.next)
+        for why, count in steps.items():
+            step = next(s for s in finding.next if s["why"] == why)
+            out.append(f"      look: {step['command']}  ({why}){_alike(count)}")
+        fixes = Counter((fix["risk"], fix["why"]) for fix in finding.fixes)
+        for (risk, why), count in fixes.items():
+            fix = next(f for f in finding.fixes if (f["risk"], f["why"]) == (risk, why))
+            where = f"on node {fix['node']}: {fix['command']}"
+            out.append(f"      fix ({risk}) {where}  ({why}){_alike(count)}")
     return out
+
+
+def _alike(count: int) -> str:
+    """Sixteen devices with one problem need the same command sixteen times: one line is enough."""
+    return f", and {count - 1} more like it" if count > 1 else ""
 
 
 def to_junit(run: CheckRun, preset_name: str) -> str:

@@ -237,17 +237,20 @@ def _cell(key: CellKey) -> dict[str, Any]:
 
 
 def where_text(places: Iterable[Place]) -> str:
-    """Name places for people, shortly: ``node 0 devices 1, 3-5; node 1``."""
+    """Name places for people, shortly: ``nodes 0-3; node 4 devices 1, 3-5``."""
     by_node: dict[int, list[int]] = {}
     for node, device in places:
         devices = by_node.setdefault(node, [])
         if device is not None:
             devices.append(device)
-    return "; ".join(
-        f"node {node}"
-        + (f" device{'s' if len(devices) > 1 else ''} {_ranges(devices)}" if devices else "")
-        for node, devices in by_node.items()
-    )
+    whole = [node for node, devices in by_node.items() if not devices]
+    named = [_plural("node", whole)] if whole else []
+    named += [f"node {n} {_plural('device', d)}" for n, d in by_node.items() if d]
+    return "; ".join(named)
+
+
+def _plural(word: str, numbers: list[int]) -> str:
+    return f"{word}{'s' if len(numbers) > 1 else ''} {_ranges(numbers)}"
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -1,0 +1,94 @@
+"""The catalogue's commands, as a real bash runs them, and the plan that is made of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wizard.checks.catalogue import CHECKS
+from wizard.checks.model import CellKey
+from wizard.checks.plan import mesh, plan_cells, rounds_of, wanted_checks
+from wizard.checks.problems import Problem
+from wizard.cluster import Cluster, Node, Precision, Series
+from wizard.errors import UsageError
+
+
+def cluster(nodes: int, series: Series = Series.A3) -> Cluster:
+    return Cluster(series, Precision.BF16, tuple(Node(n, f"n{n}") for n in range(nodes)))
+
+
+def bash(text: str, path: str) -> subprocess.CompletedProcess[str]:
+    command = ["/bin/bash", "--norc", "--noprofile", "-c", text]
+    return subprocess.run(
+        command, env={"PATH": path}, capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+def test_people_see_the_command_of_the_guide() -> None:
+    shown = {name: check.display(3, "10.0.0.9") for name, check in CHECKS.items()}
+    assert shown == {
+        "ssh": "",
+        "link": "hccn_tool -i 3 -link -g",
+        "lldp": "hccn_tool -i 3 -lldp -g",
+        "ip": "hccn_tool -i 3 -ip -g",
+        "net_health": "hccn_tool -i 3 -net_health -g",
+        "netdetect": "hccn_tool -i 3 -netdetect -g",
+        "gateway": "hccn_tool -i 3 -gateway -g",
+        "hccn_conf": "cat /etc/hccn.conf",
+        "ping": "hccn_tool -i 3 -ping -g address 10.0.0.9",
+    }
+
+
+def test_the_tool_on_the_path_gets_the_arguments_as_they_are(tmp_path: Path) -> None:
+    tool = tmp_path / "hccn_tool"
+    tool.write_text('#!/bin/bash\nprintf "<%s>" "$@"; echo "$LC_ALL" >&2; exit 7\n')
+    tool.chmod(0o755)
+    done = bash(CHECKS["ping"].shell(3, "fd00::9"), str(tmp_path))
+    assert done.stdout == "<-i><3><-ping><-g><address><fd00::9>"
+    assert (done.stderr, done.returncode) == ("C\n", 7)
+
+
+def test_a_tool_that_is_nowhere_is_named_as_missing(tmp_path: Path) -> None:
+    check = CHECKS["link"]
+    done = bash(check.shell(0), str(tmp_path))
+    assert "/usr/local/Ascend/driver/tools/hccn_tool" in done.stderr
+    assert check.parse(done.stdout, done.stderr, done.returncode).problem == Problem.TOOL_MISSING
+
+
+@pytest.mark.parametrize("address", ["10.0.0.9; reboot", "$(reboot)", "10.0.0.9\n", "host", ""])
+def test_nothing_but_an_address_gets_into_a_ping(address: str) -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        CHECKS["ping"].shell(3, address)
+
+
+def test_wanted_checks_bring_what_their_verdicts_need() -> None:
+    assert wanted_checks(None) == list(CHECKS)
+    assert wanted_checks(frozenset({"gateway"})) == ["ip", "gateway"]
+    with pytest.raises(UsageError, match=r"no check named pnig.*The checks are ssh, link, "):
+        wanted_checks(frozenset({"pnig", "link"}))
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5])
+def test_a_round_of_pings_uses_each_device_once_and_the_rounds_are_all_pairs(
+    nodes: int, full: bool
+) -> None:
+    setup = cluster(nodes)
+    rounds = mesh(setup, full=full)
+    for step in rounds:
+        sources = [(k.node, k.device) for k in step]
+        targets = [(k.peer_node, k.peer_device) for k in step]
+        assert len(set(sources)) == len(set(targets)) == len(step) == nodes * 16
+    keys = [key for step in rounds for key in step]
+    assert len(set(keys)) == len(keys) == nodes * (nodes - 1) * 16 * (16 if full else 1)
+    assert all(k.node != k.peer_node for k in keys)
+    assert full or all(k.device == k.peer_device for k in keys)
+    assert rounds_of(keys, setup) == rounds
+
+
+def test_a_plan_has_each_cell_once() -> None:
+    cells = plan_cells(cluster(2))
+    assert len(cells) == len(set(cells)) == 2 * (2 + 16 * 6 + 16)
+    assert cells[0] == CellKey(0, None, "ssh")
