@@ -1,0 +1,158 @@
+"""The wizard as a Textual app: one screen per step, one timer, one session that outlives them."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.screen import Screen
+from textual.scrollbar import ScrollBar, ScrollBarRender
+
+from screens.base import STEP_NAMES, Goto, StepScreen
+from screens.checks import ChecksScreen
+from screens.hardware import HardwareScreen
+from screens.nodes import NodesScreen
+from screens.start import StartScreen
+from screens.widgets.dialog import Confirm, TooSmall
+from screens.widgets.glyphs import use_ascii
+from wizard.session import Session, Step
+
+SMALLEST = (80, 24)
+SCREENS: dict[Step, type[StepScreen]] = {
+    Step.START: StartScreen,
+    Step.HARDWARE: HardwareScreen,
+    Step.NODES: NodesScreen,
+    Step.CHECKS: ChecksScreen,
+}
+
+
+class _PlainScrollBar(ScrollBarRender):
+    """Scroll bars without the fractions of blocks that not every font has."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
+
+
+class WizardApp(App[int]):
+    """Shows the session. It starts nothing itself: every action is a call to the session."""
+
+    TITLE = "v32-wizard"
+    CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True, key_display="^q"),
+    ]
+
+    def __init__(self, session: Session, *, ascii_only: bool = False) -> None:
+        super().__init__()
+        self.session = session
+        use_ascii(ascii_only)
+        if ascii_only:
+            ScrollBar.renderer = _PlainScrollBar
+        over_ssh = "SSH_CONNECTION" in os.environ
+        self._interval_s = 0.25 if over_ssh else 0.1
+        if over_ssh:
+            self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        """Show the session's step, and keep showing what changes."""
+        self.push_screen(self._screen(self.session.step))
+        self.set_interval(self._interval_s, self._drain)
+        if not self.is_headless:
+            self.call_after_refresh(_settle_garbage)
+
+    def _screen(self, step: Step) -> StepScreen:
+        return SCREENS[step](self.session)
+
+    def _drain(self) -> None:
+        screen = self.screen
+        if isinstance(screen, StepScreen) and screen.is_mounted:
+            screen.drain()
+
+    def on_goto(self, message: Goto) -> None:
+        """Show another step."""
+        self.goto(message.step)
+
+    def goto(self, step: Step) -> None:
+        """Leave the shown step for another; its answers are in the session."""
+        self.session.go(step)
+        self.switch_screen(self._screen(step))
+
+    def on_resize(self, event: Resize) -> None:
+        """Say so while the terminal is too small, and go on."""
+        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        covered = isinstance(self.screen, TooSmall)
+        if small and not covered:
+            self.push_screen(TooSmall())
+        elif covered and not small:
+            self.pop_screen()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Steps already seen, and what the app knows, in the command palette."""
+        for step in sorted(self.session.visited):
+            yield SystemCommand(
+                f"Go to {STEP_NAMES[step]}",
+                "A step that you have seen",
+                lambda s=step: self.goto(s),
+            )
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Quit", "Leave the wizard", self.action_quit)
+
+    async def action_quit(self) -> None:
+        """Leave; ask first when something runs."""
+        if not any(isinstance(screen, Confirm) for screen in self.screen_stack):
+            self.run_worker(self._leave(), exit_on_error=False)
+
+    async def _leave(self) -> None:
+        session = self.session
+        if session.launch_active:
+            answer = await self.push_screen_wait(
+                Confirm(
+                    "A launch runs on the nodes. It goes on without the wizard, and is found again "
+                    "when you come back.",
+                    (
+                        ("cancel", "Cancel", "default"),
+                        ("leave", "Leave it running", "primary"),
+                        ("stop", "Stop it and quit", "error"),
+                    ),
+                )
+            )
+        elif session.checks_running:
+            answer = await self.push_screen_wait(
+                Confirm(
+                    "Checks are running. Quitting stops them; nothing on a node was changed.",
+                    (("cancel", "Cancel", "default"), ("leave", "Stop them and quit", "primary")),
+                )
+            )
+        else:
+            answer = "leave"
+        if answer == "stop":
+            self.notify("Stopping the launch on every node", markup=False, timeout=60)
+            problems = await session.stop_launch()
+            if problems:
+                self.notify("\n".join(problems), severity="error", markup=False, timeout=60)
+                return
+        if answer in ("leave", "stop"):
+            self.exit(0)
+
+
+def _settle_garbage() -> None:
+    # What is loaded by now lives to the end: sweeping it again and again is what makes a
+    # terminal program stutter (measured: stalls of 67 ms become 16).
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+async def run_async(session: Session, *, ascii_only: bool = False, mouse: bool = True) -> int:
+    """Show the wizard until the user leaves; close the session; return the exit status."""
+    app = WizardApp(session, ascii_only=ascii_only)
+    try:
+        await app.run_async(mouse=mouse)
+    finally:
+        await session.aclose()
+    return app.return_code or 0

@@ -1,0 +1,70 @@
+"""The tail of a log, drawn by line: only what is visible costs anything."""
+
+from __future__ import annotations
+
+import re
+
+from rich.segment import Segment
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from wizard.logbuffer import LogBuffer
+
+_BAD = re.compile(r"\b(ERROR|CRITICAL|Traceback|\w*Error:)")
+
+
+class LogView(ScrollView, can_focus=True):
+    """Shows a :class:`LogBuffer` and follows its end until the user scrolls up."""
+
+    COMPONENT_CLASSES = {"logview--bad"}  # noqa: RUF012 - Textual's own way
+    DEFAULT_CSS = """
+    LogView { background: $surface; scrollbar-size-horizontal: 1; scrollbar-size-vertical: 1; }
+    LogView:focus { background: $surface-lighten-1; }
+    LogView > .logview--bad { color: $text-error; text-style: bold; }
+    """
+
+    def __init__(self, log: LogBuffer | None = None, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.source = log or LogBuffer(1)
+        self._seen = -1
+        self._start = 0
+        self._widest = 0
+
+    def show(self, log: LogBuffer) -> None:
+        """Show another log, at its end."""
+        if log is not self.source:
+            self.source, self._seen, self._start, self._widest = log, -1, log.start, 0
+            self.drain()
+            self.scroll_end(animate=False, force=True)
+
+    def drain(self) -> None:
+        """Take up what was written since the last time."""
+        log = self.source
+        if log.revision == self._seen:
+            return
+        following = self.scroll_offset.y >= self.max_scroll_y - 1 or self._seen < 0
+        self._seen = log.revision
+        fallen, self._start = log.start - self._start, log.start
+        self._widest = max(self._widest, *(len(x) for x in log.tail(200)), 1)
+        self.virtual_size = Size(min(self._widest, 2000), len(log))
+        if following:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        elif fallen > 0:
+            # The lines under the reader's eyes must not move when old ones fall out.
+            self.scroll_to(y=max(0, self.scroll_offset.y - fallen), animate=False, immediate=True)
+        self.refresh()
+
+    def on_mount(self) -> None:
+        """Start at the end."""
+        self.drain()
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one visible line."""
+        x, top = self.scroll_offset
+        line = self.source.line(self.source.start + top + y).expandtabs(8)
+        style = self.rich_style
+        if _BAD.search(line):
+            style += self.get_component_rich_style("logview--bad", partial=True)
+        strip = Strip([Segment(line, style)])
+        return strip.crop_extend(x, x + self.size.width, self.rich_style)

@@ -1,0 +1,36 @@
+"""Where we are among the steps, on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widget import Widget
+
+from screens.widgets.glyphs import glyph
+
+
+class Stepper(Widget):
+    """Numbered step names; visited ones carry a check mark, stale ones a ``!``."""
+
+    DEFAULT_CSS = """
+    Stepper { height: 1; background: $panel; }
+    """
+
+    def __init__(self, names: Sequence[str], current: int, done: set[int], stale: set[int]) -> None:
+        super().__init__()
+        self._names, self._current, self._done, self._stale = names, current, done, stale
+
+    def render(self) -> Content:
+        """Return the line; 79 cells with our eight steps."""
+        parts: list[Content] = []
+        for index, name in enumerate(self._names):
+            sign, style = str(index + 1), "$text-muted"
+            if index == self._current:
+                style = "bold reverse"
+            elif index in self._stale:
+                sign, style = glyph("review"), "$text-warning"
+            elif index in self._done:
+                sign, style = glyph("done"), "$text"
+            parts.append(Content.styled(f"{sign} {name}", style))
+        return Content("  ").join(parts)

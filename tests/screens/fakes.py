@@ -1,0 +1,275 @@
+"""Stand-ins for the engine's rooms: in memory, and moved on by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wizard.checks.board import Board
+from wizard.checks.model import CellKey, Result, Status
+from wizard.cluster import Cluster, Node
+from wizard.logbuffer import LogBuffer
+from wizard.presets import Preset, parse_preset
+from wizard.remote.api import Fleet, Remote
+from wizard.rooms import Rooms
+
+DEVICE_CHECKS = ("lldp", "link", "net_health", "netdetect", "gateway", "ip")
+PRESET = """
+version: 1
+name: lab
+series: A3
+precision: bf16
+nodes:
+  - {host: 10.0.0.11, user: root, port: 2201, local_ip: 10.0.0.11, nic: enp66s0f0}
+  - {host: 10.0.0.12, user: root, port: 2202, local_ip: 10.0.0.12, nic: enp66s0f0}
+"""
+
+
+def preset(text: str = PRESET) -> Preset:
+    return parse_preset(text)
+
+
+@dataclass
+class FakeRemote:
+    node: Node
+
+
+class FakeFleet:
+    def __init__(self, cluster: Cluster) -> None:
+        self.remotes = [FakeRemote(node) for node in cluster.nodes]
+        self.closed = False
+
+    async def connect(self) -> dict[int, Exception]:
+        return {}
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeCheckRun:
+    """Cells stay pending until the test answers them by :meth:`answer` or :meth:`finish`."""
+
+    def __init__(self, fleet: Fleet, cluster: Cluster) -> None:
+        self.fleet, self.cluster, self.board = fleet, cluster, Board()
+        self.bad: dict[CellKey, Status] = {}
+        self.done = asyncio.Event()
+        self.running = False
+        self.duration_s = 12.0
+        self.reruns: list[list[CellKey]] = []
+        self.board.expect(self._keys())
+
+    def _keys(self) -> Iterable[CellKey]:
+        others = [node.rank for node in self.cluster.nodes]
+        for node in others:
+            yield CellKey(node, None, "ssh")
+            yield CellKey(node, None, "hccn_conf")
+            for device in range(self.cluster.series.devices):
+                for check in DEVICE_CHECKS:
+                    yield CellKey(node, device, check)
+                for peer in others:
+                    if peer != node:
+                        yield CellKey(node, device, "ping", peer, device)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        return sum(1 for r in self.board if r.status.final), len(self.board)
+
+    def answer(self, key: CellKey, status: Status) -> None:
+        bad = status in (Status.FAIL, Status.ERROR)
+        self.board.put(
+            Result(
+                key,
+                status,
+                f"{key.check} is DOWN" if bad else f"{key.check} is fine",
+                host=self.cluster.nodes[key.node].host,
+                command=f"hccn_tool -i {key.device} -{key.check} -g",
+                exit_code=1 if bad else 0,
+                output="link status: DOWN\n" if bad else "link status: UP\n",
+                duration_s=0.21,
+            )
+        )
+
+    def finish(self) -> None:
+        for result in list(self.board):
+            self.answer(result.key, self.bad.get(result.key, Status.PASS))
+        self.done.set()
+
+    async def run(self) -> Board:
+        self.running = True
+        try:
+            await self.done.wait()
+        finally:
+            self.running = False
+        return self.board
+
+    async def rerun(self, keys: Iterable[CellKey]) -> None:
+        wanted = list(keys)
+        self.reruns.append(wanted)
+        for key in wanted:
+            self.answer(key, self.bad.get(key, Status.PASS))
+
+
+@dataclass
+class FakeRank:
+    rank: int
+    host: str
+    state: str = "pending"
+    stage: str = ""
+    detail: str = ""
+    log: LogBuffer = field(default_factory=LogBuffer)
+
+
+class FakeLaunch:
+    """Moves on when the test says so; ``runs_already`` is what attach finds."""
+
+    runs_already = False
+    stop_problems: tuple[str, ...] = ()
+
+    def __init__(self, fleet: Fleet, preset: Preset) -> None:
+        self.fleet, self.preset = fleet, preset
+        self.ranks = [FakeRank(i, n.host) for i, n in enumerate(preset.nodes)]
+        self.state, self.message, self.revision = "pending", "", 0
+        self.calls: list[str] = []
+        self.moved = asyncio.Event()
+
+    def plan(self) -> list[str]:
+        return [
+            f"node {r.rank} ({r.host}): container vllm-ascend, then vllm serve" for r in self.ranks
+        ]
+
+    def move(self, state: str, stage: str, lines: Iterable[str] = ()) -> None:
+        self.state = "waiting" if state == "running" else state
+        for rank in self.ranks:
+            rank.state, rank.stage = state, stage
+            rank.log.extend(lines)
+        self.revision += 1
+        if state in ("ready", "failed"):
+            self.moved.set()
+
+    async def start(self) -> None:
+        self.calls.append("start")
+        self.move("starting", "container")
+
+    async def follow(self) -> None:
+        self.calls.append("follow")
+        await self.moved.wait()
+
+    async def attach(self) -> bool:
+        self.calls.append("attach")
+        if self.runs_already:
+            self.move("running", "weights")
+        return self.runs_already
+
+    async def stop(self) -> list[str]:
+        self.calls.append("stop")
+        if not self.stop_problems:
+            self.move("stopped", "stopped")
+        return list(self.stop_problems)
+
+
+@dataclass(frozen=True)
+class FakeDelta:
+    content: str = ""
+    reasoning: str = ""
+    usage: Mapping[str, Any] | None = None
+
+
+class FakeChat:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def stream(self, messages: list[dict[str, str]]) -> AsyncIterator[FakeDelta]:
+        self.world.asked.append(messages)
+        for word in self.world.reply:
+            if isinstance(word, Exception):
+                raise word
+            yield FakeDelta(word)
+            await asyncio.sleep(0)
+        await self.world.may_end.wait()
+        yield FakeDelta(usage={"completion_tokens": len(self.world.reply)})
+
+
+class FakeStore:
+    def __init__(self) -> None:
+        self.saved: dict[str, Preset] = {}
+
+    def list(self) -> list[str]:
+        return sorted(self.saved)
+
+    def shipped(self) -> dict[str, Path]:
+        return {}
+
+    def load(self, name: str) -> Preset:
+        return self.saved[name]
+
+    def save(self, preset: Preset) -> Path:
+        self.saved[preset.name] = preset
+        return Path(preset.name)
+
+
+class World:
+    """Everything that a session reaches, for the test to look at and to move on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fleets: list[FakeFleet] = []
+        self.runs: list[FakeCheckRun] = []
+        self.launches: list[FakeLaunch] = []
+        self.launch_type: type[FakeLaunch] = FakeLaunch
+        self.bad: dict[CellKey, Status] = {}
+        self.store = FakeStore()
+        self.asked: list[list[dict[str, str]]] = []
+        self.reply: tuple[str | Exception, ...] = ("Hello ", "**there**")
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.complete_error: Exception | None = None
+        self.rooms = Rooms(
+            open_fleet=self._open_fleet,
+            check_run=self._check_run,
+            launch=self._launch,
+            open_chat=self._open_chat,
+            complete=self._complete,
+            store=lambda: self.store,
+            autosave=folder / "session.yaml",
+            autosave_delay_s=0.0,
+        )
+
+    @property
+    def run(self) -> FakeCheckRun:
+        return self.runs[-1]
+
+    @property
+    def launch(self) -> FakeLaunch:
+        return self.launches[-1]
+
+    def _open_fleet(self, cluster: Cluster) -> Fleet:
+        self.fleets.append(FakeFleet(cluster))
+        return self.fleets[-1]  # type: ignore[return-value]
+
+    def _check_run(self, fleet: Fleet, cluster: Cluster) -> FakeCheckRun:
+        self.runs.append(FakeCheckRun(fleet, cluster))
+        self.run.bad = self.bad
+        return self.run
+
+    def _launch(self, fleet: Fleet, preset: Preset) -> FakeLaunch:
+        self.launches.append(self.launch_type(fleet, preset))
+        return self.launch
+
+    def _open_chat(self, remote: Remote, preset: Preset) -> AbstractAsyncContextManager[FakeChat]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[FakeChat]:
+            yield FakeChat(self)
+
+        return opened()
+
+    async def _complete(self, preset: Preset, fleet: Fleet) -> Preset:
+        if self.complete_error is not None:
+            raise self.complete_error
+        nodes = [
+            n.model_copy(update={"local_ip": n.local_ip or f"10.9.9.{i + 1}", "nic": n.nic or "e0"})
+            for i, n in enumerate(preset.nodes)
+        ]
+        return preset.model_copy(update={"nodes": nodes})

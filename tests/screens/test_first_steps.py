@@ -1,0 +1,145 @@
+"""Start, hardware and nodes, with keys alone."""
+
+from __future__ import annotations
+
+from tests.screens.fakes import World, preset
+from tests.screens.pilots import Open, at, shown, until
+from wizard.cluster import Precision, Series
+from wizard.session import Session, Step
+
+
+async def test_a_newcomer_answers_hardware_and_nodes_with_keys_alone(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        assert "New deployment" in shown(pilot)
+        await pilot.press("enter")
+        await at(pilot, Step.HARDWARE)
+        await pilot.press("down", "down", "enter")
+        await at(pilot, Step.NODES)
+        assert (session.draft.series, session.draft.precision) == (Series.A3, Precision.BF16)
+        await pilot.press(*"root@n1", "enter", *"root@n2")
+        await until(pilot, lambda: [n.address for n in session.draft.nodes][1] == "root@n2")
+        assert session.preset().nodes[1].user == "root"
+
+
+async def test_back_keeps_every_answer(world: World, open_wizard: Open) -> None:
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        await pilot.press("enter")
+        await at(pilot, Step.HARDWARE)
+        await pilot.press("down", "enter")  # A2 W8A8
+        await at(pilot, Step.NODES)
+        await pilot.press(*"10.0.0.1", "escape")
+        await at(pilot, Step.HARDWARE)
+        await pilot.press("enter")
+        await at(pilot, Step.NODES)
+        assert "10.0.0.1" in shown(pilot)
+        assert session.draft.precision is Precision.W8A8
+
+
+async def test_next_on_a_bad_node_goes_to_it_and_says_what_to_do(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms)
+    session.load(preset())
+    async with open_wizard(session) as pilot:
+        await pilot.press("enter")
+        await at(pilot, Step.HARDWARE)
+        await pilot.press("enter")
+        await at(pilot, Step.NODES)
+        await pilot.press("down", "end", *"99", "ctrl+n")
+        await until(pilot, lambda: "Port 220299 is out of range" in shown(pilot))
+        assert session.step is Step.NODES
+        focused = pilot.app.focused
+        assert focused is not None
+        assert focused.parent is not None
+        assert focused.parent.parent is pilot.app.screen.query_one("#node1")
+        await pilot.press("backspace", "backspace")
+        await until(pilot, lambda: "out of range" not in shown(pilot))
+
+
+async def test_nodes_move_and_node_0_is_the_first(world: World, open_wizard: Open) -> None:
+    session = Session(rooms=world.rooms)
+    session.load(preset())
+    session.step = Step.NODES
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "root@10.0.0.12:2202" in shown(pilot))
+        await pilot.press("f5")
+        await until(pilot, lambda: session.draft.nodes[0].address == "root@10.0.0.12:2202")
+        await until(pilot, lambda: "0 head   root@10.0.0.12:2202" in shown(pilot))
+        await pilot.press("f6", *"n3")
+        await until(pilot, lambda: len(session.draft.nodes) == 3)
+        await pilot.press("f8")
+        await until(pilot, lambda: len(session.draft.nodes) == 2)
+
+
+async def test_details_belong_to_the_line_that_has_the_focus(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms)
+    session.load(preset())
+    session.step = Step.NODES
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "Details of node 0" in shown(pilot))
+        await pilot.press("down")
+        await until(pilot, lambda: "Details of node 1" in shown(pilot))
+        await pilot.press("tab", "tab", *"bastion")
+        await until(pilot, lambda: session.draft.nodes[1].jump == "bastion")
+        assert session.draft.nodes[0].jump == ""
+
+
+async def test_a_simulated_cluster_greys_out_what_its_nodes_cannot_run(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms, demo=True)
+    session.load(preset())
+    session.step = Step.HARDWARE
+    async with open_wizard(session) as pilot:
+        text = shown(pilot)
+        assert "BF16 needs 4 A2 nodes; this simulation has 2 A3" in text
+        assert "simulated cluster" in text
+
+
+async def test_a_terminal_that_is_too_small_is_told_and_the_wizard_goes_on(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        await pilot.resize_terminal(70, 20)
+        await until(pilot, lambda: "Terminal is 70x20; the wizard needs 80x24" in shown(pilot))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "New deployment" in shown(pilot))
+        await pilot.press("enter")
+        await at(pilot, Step.HARDWARE)
+
+
+async def test_help_names_the_keys_of_the_step(world: World, open_wizard: Open) -> None:
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        await pilot.press("f1")
+        await until(pilot, lambda: "Keys" in shown(pilot) and "Quit" in shown(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "New deployment" in shown(pilot))
+
+
+async def test_quit_leaves_at_once_when_nothing_runs(world: World, open_wizard: Open) -> None:
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: not pilot.app.is_running)
+    assert pilot.app.return_code == 0
+
+
+async def test_the_last_run_can_be_resumed(world: World, open_wizard: Open) -> None:
+    first = Session(rooms=world.rooms)
+    first.load(preset())
+    first.go(Step.NODES)
+    await first.aclose()
+    second = Session(rooms=world.rooms)
+    async with open_wizard(second) as pilot:
+        assert "Resume the last run" in shown(pilot)
+        await pilot.press("enter")
+        await at(pilot, Step.NODES)
+        assert second.draft == first.draft

@@ -1,0 +1,306 @@
+"""What a session needs of the other rooms, as types and as a set of factories.
+
+A session gets everything through :class:`Rooms`, so that a test puts stand-ins there. The real
+rooms are imported on first use: opening the wizard must not wait for SSH or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wizard.checks.board import Board
+from wizard.checks.model import CellKey
+from wizard.cluster import Cluster
+from wizard.logbuffer import LogBuffer
+from wizard.remote.api import Fleet, Remote
+
+if TYPE_CHECKING:
+    from wizard.presets import Preset
+    from wizard.recipes import Choice
+    from wizard.scripts import NodeScripts
+
+
+class CheckRunLike(Protocol):
+    """A run of the checks; its state can be read at any time."""
+
+    board: Board
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Cells answered, and cells in all."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether cells are still to be answered."""
+        ...
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds since the start, up to the end."""
+        ...
+
+    async def run(self) -> Board:
+        """Answer every cell."""
+        ...
+
+    async def rerun(self, keys: Iterable[CellKey]) -> None:
+        """Answer these cells again."""
+        ...
+
+
+class RankLike(Protocol):
+    """One node of a launch."""
+
+    @property
+    def rank(self) -> int:
+        """Which node."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """Its host as the preset names it."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """pending, starting, running, ready, failed, aborted, stopped or unreachable."""
+        ...
+
+    @property
+    def stage(self) -> str:
+        """What it is doing."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """More about the stage, or why it failed."""
+        ...
+
+    @property
+    def log(self) -> LogBuffer:
+        """The tail of its serve log."""
+        ...
+
+
+class LaunchLike(Protocol):
+    """One launch on all nodes; its state can be read at any time."""
+
+    @property
+    def ranks(self) -> Sequence[RankLike]:
+        """One per node."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """pending, starting, waiting, ready, failed or stopped."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """The state in a sentence."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """Bumped on every change."""
+        ...
+
+    def plan(self) -> list[str]:
+        """What it will do, for people to confirm."""
+        ...
+
+    async def start(self) -> None:
+        """Start every node."""
+        ...
+
+    async def follow(self) -> None:
+        """Follow until ready or failed."""
+        ...
+
+    async def attach(self) -> bool:
+        """Find a running launch of this preset."""
+        ...
+
+    async def stop(self) -> list[str]:
+        """Stop it on every node; return what went wrong."""
+        ...
+
+
+class DeltaLike(Protocol):
+    """A piece of an answer."""
+
+    @property
+    def content(self) -> str:
+        """Text of the answer."""
+        ...
+
+    @property
+    def reasoning(self) -> str:
+        """Text of the reasoning before it."""
+        ...
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """Token counts, with the last piece."""
+        ...
+
+
+class ChatLike(Protocol):
+    """The served model."""
+
+    def stream(self, messages: list[dict[str, str]]) -> AsyncIterator[DeltaLike]:
+        """Answer a conversation piece by piece."""
+        ...
+
+
+class FindingLike(Protocol):
+    """One explanation of what the checks found (contract.md, ``findings``)."""
+
+    @property
+    def id(self) -> str:
+        """Stable name."""
+        ...
+
+    @property
+    def severity(self) -> str:
+        """A status."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """It in one line."""
+        ...
+
+    @property
+    def where(self) -> Sequence[Any]:
+        """Cells concerned."""
+        ...
+
+    @property
+    def causes(self) -> Sequence[str]:
+        """What may be behind it, most likely first."""
+        ...
+
+    @property
+    def next(self) -> Sequence[Any]:
+        """Commands that tell more: ``command`` and ``why``."""
+        ...
+
+    @property
+    def fixes(self) -> Sequence[Any]:
+        """Commands that mend it: ``command``, ``node``, ``device``, ``risk``."""
+        ...
+
+
+class StoreLike(Protocol):
+    """The saved and shipped presets."""
+
+    def list(self) -> Iterable[str]:
+        """Names of the saved ones."""
+        ...
+
+    def shipped(self) -> Iterable[str]:
+        """Names of the shipped ones."""
+        ...
+
+    def load(self, name: str) -> Preset:
+        """Load one by name."""
+        ...
+
+    def save(self, preset: Preset) -> object:
+        """Save one under its name."""
+        ...
+
+
+def _open_fleet(cluster: Cluster) -> Fleet:
+    from wizard.paths import state_dir  # noqa: PLC0415
+
+    audit = import_module("wizard.remote.audit").AuditLog(state_dir() / "audit.jsonl")
+    fleet: Fleet = import_module("wizard.remote.fleet").open_fleet(cluster, audit=audit)
+    return fleet
+
+
+def _check_run(fleet: Fleet, cluster: Cluster) -> CheckRunLike:
+    run: CheckRunLike = import_module("wizard.checks.engine").CheckRun(fleet, cluster)
+    return run
+
+
+def _launch(fleet: Fleet, preset: Preset) -> LaunchLike:
+    launch: LaunchLike = import_module("wizard.launch").Launch(fleet, preset)
+    return launch
+
+
+def _open_chat(remote: Remote, preset: Preset) -> AbstractAsyncContextManager[ChatLike]:
+    chat: AbstractAsyncContextManager[ChatLike] = import_module("wizard.chat").open_chat(
+        remote, preset
+    )
+    return chat
+
+
+async def _complete(preset: Preset, fleet: Fleet) -> Preset:
+    found: Preset = await import_module("wizard.discovery").complete(preset, fleet)
+    return found
+
+
+def _render(preset: Preset) -> list[NodeScripts]:
+    from wizard.scripts import render  # noqa: PLC0415
+
+    return render(preset)
+
+
+def _guide_diff(preset: Preset) -> str:
+    from wizard.scripts import render_guide_diff  # noqa: PLC0415
+
+    return render_guide_diff(preset)
+
+
+def _findings(board: Board, cluster: Cluster) -> list[FindingLike]:
+    found: list[FindingLike] = import_module("wizard.troubleshooting.findings").findings(
+        board, cluster
+    )
+    return found
+
+
+def _choices(recipe: str) -> list[Choice]:
+    from wizard.recipes import choices  # noqa: PLC0415
+
+    return choices(recipe)
+
+
+def _build(keys: Mapping[str, Any]) -> Preset:
+    import yaml  # noqa: PLC0415
+
+    from wizard.presets import parse_preset  # noqa: PLC0415
+
+    return parse_preset(yaml.safe_dump(dict(keys), sort_keys=False), "your answers")
+
+
+def _store() -> StoreLike:
+    from wizard.presets import PresetStore  # noqa: PLC0415
+
+    return PresetStore()
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The factories; the defaults are the real ones."""
+
+    open_fleet: Callable[[Cluster], Fleet] = _open_fleet
+    check_run: Callable[[Fleet, Cluster], CheckRunLike] = _check_run
+    launch: Callable[[Fleet, Preset], LaunchLike] = _launch
+    open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
+    complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete
+    render: Callable[[Preset], list[NodeScripts]] = _render
+    guide_diff: Callable[[Preset], str] = _guide_diff
+    findings: Callable[[Board, Cluster], list[FindingLike]] = _findings
+    choices: Callable[[str], list[Choice]] = _choices
+    build: Callable[[Mapping[str, Any]], Preset] = _build
+    store: Callable[[], StoreLike] = _store
+    autosave: Path | None = None  # None: session.yaml in the state folder
+    autosave_delay_s: float = 0.5
