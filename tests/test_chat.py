@@ -285,13 +285,14 @@ async def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 async def test_a_tunnel_to_a_port_where_nobody_listens_is_one_sentence(tmp_path: Path) -> None:
-    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
         writer.close()
 
     listener = await asyncio.start_unix_server(hang_up, tmp_path / "s")
     try:
         with pytest.raises(ChatError) as caught:
-            await collect(ChatClient(tmp_path / "s", model="m").stream(TOLD))
+            await ChatClient(tmp_path / "s").models()
     finally:
         listener.close()
     assert caught.value.message == (
