@@ -104,6 +104,17 @@ async def test_text_of_many_alike_stays_short(fleet: Any) -> None:
     assert len(to_json(run, "lab")["findings"][0]["fixes"]) == 16  # two for every device
 
 
+async def test_text_says_once_that_a_node_is_out_of_reach(fleet: Any) -> None:
+    fleet.nodes[1].connect_error = Unreachable("node 1 is away.")
+    run = fleet.check()
+    await run.run()
+    text = to_text(run, "lab")
+    assert text.count("node 1 is away.") == 1
+    assert "  58 not asked: node 1 is away.\n" in text
+    assert "ping: not sent: the address of node 1 device 0 is not known" in text
+    assert "node 1 cannot be reached over SSH" in text
+
+
 async def test_junit_has_a_case_per_cell_and_counts_that_add_up(down: Any) -> None:
     root = ElementTree.fromstring(to_junit(down, "lab"))
     suites = root.findall("testsuite")

@@ -147,7 +147,7 @@ async def test_over_direct_fibres_only_the_same_index_is_pinged(fleet: Any) -> N
     direct = ("Port ID TLV\n\tMAC: 00:11:22:33:44:55\nSystem Description TLV\n\tAscendNPU\n", "", 0)
     for node in fleet.nodes:
         node.override |= {f"-i {d} -lldp -g": [direct] for d in range(8)}
-    board = await fleet.check(full=True).run()
+    board = await fleet.check(full=True, only=frozenset({"ping"})).run()
     pings = [r for r in board if r.key.check == "ping"]
     by_status = {
         status: {r.key.device == r.key.peer_device for r in pings if r.status is status}

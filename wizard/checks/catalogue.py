@@ -153,7 +153,7 @@ _ALL = (
         "hccn_tool -i {device} -ping -g address {address}",
         parsers.parse_ping,
         "Whether an NPU reaches an NPU of another node over RoCE.",
-        needs=("ip",),
+        needs=("ip", "lldp"),  # where to, and whether a direct fibre leaves only one peer
     ),
 )
 

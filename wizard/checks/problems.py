@@ -60,3 +60,9 @@ class Problem(StrEnum):
     PING_ONE_WAY = "ping-one-way"
     PING_DEVICE = "ping-device"
     PING_NODE = "ping-node"
+
+
+# no answer because the node was not reached, or not any more: the same for all that it was asked
+CONNECTION = frozenset(
+    {Problem.UNREACHABLE, Problem.AUTH_FAILED, Problem.HOST_KEY, Problem.CONNECTION_LOST}
+)

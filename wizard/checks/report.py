@@ -11,6 +11,7 @@ from wizard.checks.engine import CheckRun
 from wizard.checks.html import to_html
 from wizard.checks.model import Result, Status
 from wizard.checks.outcome import STATUSES, exit_status, place, verdict
+from wizard.checks.problems import CONNECTION
 from wizard.troubleshooting.findings import Finding, findings
 
 __all__ = ["exit_status", "to_html", "to_json", "to_junit", "to_text", "verdict"]
@@ -89,16 +90,19 @@ def to_text(run: CheckRun, preset_name: str) -> str:
 
 
 def _groups(bad: list[Result]) -> dict[str, list[str]]:
-    """Collect bad cells by status, check and reason, so that 16 alike are one line."""
+    """Collect bad cells by status, check and reason, so that 16 alike are one line.
+
+    What a connection costs is one line per node, whatever was to be asked.
+    """
     groups: dict[tuple[Status, str, str], list[str]] = {}
     for result in bad:
-        groups.setdefault((result.status, result.key.check, result.summary), []).append(
-            place(result.key)
-        )
+        check = "" if result.value.get("problem") in CONNECTION else result.key.check
+        groups.setdefault((result.status, check, result.summary), []).append(place(result.key))
     found: dict[str, list[str]] = {}
     for (status, check, summary), places in groups.items():
         where = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
-        found.setdefault(status.value.upper(), []).append(f"  {check}: {summary} ({where})")
+        line = f"{check}: {summary} ({where})" if check else f"{len(places)} not asked: {summary}"
+        found.setdefault(status.value.upper(), []).append(f"  {line}")
     return found
 
 

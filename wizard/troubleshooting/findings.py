@@ -13,7 +13,7 @@ from typing import Any
 
 from wizard.checks.board import Board
 from wizard.checks.model import SEVERITY, CellKey, Result, Status
-from wizard.checks.problems import Problem
+from wizard.checks.problems import CONNECTION, Problem
 from wizard.cluster import Cluster
 from wizard.troubleshooting.context import Context
 from wizard.troubleshooting.pings import Device, read_matrix
@@ -22,11 +22,7 @@ from wizard.troubleshooting.runbook import runbook
 Place = tuple[int, int | None]  # rank of the node, NPU or None for the node as a whole
 
 # whole nodes: every cell of the node says the same, and the node is named once
-_NODE_WIDE = {
-    Problem.UNREACHABLE,
-    Problem.AUTH_FAILED,
-    Problem.HOST_KEY,
-    Problem.CONNECTION_LOST,
+_NODE_WIDE = CONNECTION | {
     Problem.CANCELLED,
     Problem.TOOL_MISSING,
     Problem.TOOL_BROKEN,
