@@ -1,0 +1,1 @@
+"""Nodes that behave like the real ones, on loopback."""

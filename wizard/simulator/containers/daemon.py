@@ -1,0 +1,382 @@
+"""Plays the docker daemon of every node: the commands, on the containers of the asking node."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from wizard.simulator.containers import images, listing
+from wizard.simulator.containers.container import Container, Mount, Spec
+from wizard.simulator.containers.options import BadOptions, Options, parse
+from wizard.simulator.containers.template import TemplateError, render
+from wizard.simulator.state import SimNode, World
+from wizard.simulator.toolserver import Call
+
+Environment = Callable[[SimNode], dict[str, str]]
+
+
+class Refused(Exception):
+    """A command that fails: the text for stderr, and the exit code."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Daemon:
+    """All containers of all nodes."""
+
+    def __init__(self, world: World, directory: Path, environment: Environment) -> None:
+        self.world = world
+        self._directory = directory
+        self._environment = environment
+        self.containers: dict[int, list[Container]] = {n.rank: [] for n in world.nodes}
+
+    def users(self, node: SimNode) -> dict[int, int]:
+        """Return which NPUs are held by a running container: device → pid."""
+        held: dict[int, int] = {}
+        for c in self.containers[node.rank]:
+            if c.running and c.process is not None:
+                for name in c.spec.devices:
+                    number = name.removeprefix("/dev/davinci")
+                    if number.isdigit():
+                        held[int(number)] = c.process.pid
+        return held
+
+    async def ended(self) -> None:
+        """Wait until the ends of all (killed) containers were taken note of."""
+        followers = [c.follower for cs in self.containers.values() for c in cs if c.follower]
+        if followers:
+            await asyncio.wait(followers, timeout=5)
+
+    async def command(self, call: Call) -> int:
+        """Carry out one docker command; return its exit code."""
+        tty, *argv = call.argv
+        try:
+            options = parse(argv)
+            return await self._COMMANDS[options.command](self, call, options, tty == "1")
+        except BadOptions as error:
+            await call.err(f"{error}\n".encode())
+            return 125 if argv[:1] in (["run"], ["create"]) else 1
+        except Refused as error:
+            await call.err(f"{error}\n".encode())
+            return error.code
+        except TemplateError as error:
+            await call.err(f"{error}\n".encode())
+            return 1
+
+    # --- making and starting ---------------------------------------------------------------
+
+    async def _run(self, call: Call, o: Options, tty: bool) -> int:
+        detached = "detach" in o.switches
+        if "tty" in o.switches and not detached and not tty:
+            raise Refused("the input device is not a TTY")
+        container = await self._make(call, o)
+        if detached:
+            await call.out(f"{container.id}\n".encode())
+        await self._begin(container, "docker: ", 127)
+        if detached:
+            return 0
+        await listing.send_logs(call, container, follow=True)
+        return container.exit_code
+
+    async def _create(self, call: Call, o: Options, _tty: bool) -> int:
+        container = await self._make(call, o)
+        await call.out(f"{container.id}\n".encode())
+        return 0
+
+    async def _make(self, call: Call, o: Options) -> Container:
+        if not o.rest:
+            raise Refused(f'"docker {o.command}" requires at least 1 argument.')
+        node, (image, *command) = call.node, o.rest
+        if image not in node.images:
+            await call.err(f"Unable to find image '{image}' locally\n".encode())
+            await self._fetch(call, image, f"docker: {_SAYS}", 125)
+        name = o.last("name") or f"quirky_{secrets.token_hex(3)}"
+        taken = next((c for c in self.containers[node.rank] if c.spec.name == name), None)
+        if taken is not None:
+            raise Refused(
+                f'docker: {_SAYS}Conflict. The container name "/{name}" is already in use by'
+                f' container "{taken.id}". You have to remove (or rename) that container to be'
+                f" able to reuse that name.\nSee 'docker {o.command} --help'.",
+                125,
+            )
+        spec = _spec(o, name, image, command or ["bash"])
+        identity = secrets.token_hex(32)
+        root = self._directory / f"n{node.rank}" / "containers" / identity[:12]
+        container = Container(identity, node, spec, root)
+        container.build_root()
+        self.containers[node.rank].append(container)
+        return container
+
+    async def _begin(self, container: Container, prefix: str, code: int) -> None:
+        """Start a container; ``prefix`` and ``code`` are how the command tells of a failure."""
+        for device in container.spec.devices:
+            if not container.node.path(device).exists():
+                container.error = (
+                    "error gathering device information while adding custom device"
+                    f' "{device}": no such file or directory'
+                )
+                raise Refused(f"{prefix}{_SAYS}{container.error}.", code)
+        try:
+            await container.start(self._environment(container.node))
+        except OSError as error:
+            container.error = f"exec: {container.spec.command[0]!r}: {error.strerror}"
+            container.exit_code = 127
+            raise Refused(
+                f"{prefix}{_SAYS}failed to create task for container: {container.error}", 127
+            ) from error
+        if container.spec.auto_remove and container.follower is not None:
+            container.follower.add_done_callback(lambda _task: self._forget(container))
+
+    async def _start(self, call: Call, o: Options, _tty: bool) -> int:
+        failed = []
+        for name in o.rest:
+            container = self._find(call.node, name)
+            try:
+                if not container.running:
+                    await self._begin(container, "", 1)
+                await call.out(f"{name}\n".encode())
+            except Refused as error:
+                await call.err(f"{error}\n".encode())
+                failed.append(name)
+        if failed:
+            raise Refused(f"Error: failed to start containers: {', '.join(failed)}")
+        return 0
+
+    # --- ending ----------------------------------------------------------------------------
+
+    async def _stop(self, call: Call, o: Options, _tty: bool) -> int:
+        seconds = float(o.last("time", "timeout") or 10)
+        number = _signal(o.last("signal") or "TERM")
+        for name in o.rest:
+            await self._find(call.node, name).stop(seconds, number)
+            await call.out(f"{name}\n".encode())
+        return 0
+
+    async def _kill(self, call: Call, o: Options, _tty: bool) -> int:
+        for name in o.rest:
+            container = self._find(call.node, name)
+            if not container.running:
+                raise Refused(
+                    f"{_SAYS}Cannot kill container: {name}: Container {container.id} is not running"
+                )
+            number = _signal(o.last("signal") or "KILL")
+            container.send(number)
+            if number == signal.SIGKILL and container.follower is not None:
+                await asyncio.wait({container.follower})
+            await call.out(f"{name}\n".encode())
+        return 0
+
+    async def _rm(self, call: Call, o: Options, _tty: bool) -> int:
+        force = "force" in o.switches
+        for name in o.rest:
+            try:
+                container = self._find(call.node, name)
+            except Refused:
+                if force:
+                    continue
+                raise
+            if container.running and not force:
+                raise Refused(
+                    f"{_SAYS}You cannot remove a running container {container.id}. Stop the"
+                    " container before attempting removal or force remove"
+                )
+            await container.stop(0, signal.SIGKILL)
+            self._forget(container)
+            await call.out(f"{name}\n".encode())
+        return 0
+
+    def _forget(self, container: Container) -> None:
+        if container in self.containers[container.node.rank]:
+            self.containers[container.node.rank].remove(container)
+        shutil.rmtree(container.root, ignore_errors=True)  # links are removed, not followed
+
+    async def _wait(self, call: Call, o: Options, _tty: bool) -> int:
+        for name in o.rest:
+            container = self._find(call.node, name)
+            if container.follower is not None:
+                await asyncio.wait({container.follower})
+            await call.out(f"{container.exit_code}\n".encode())
+        return 0
+
+    # --- looking ---------------------------------------------------------------------------
+
+    async def _logs(self, call: Call, o: Options, _tty: bool) -> int:
+        container = self._find(call.node, o.rest[0] if o.rest else "")
+        await listing.send_logs(
+            call,
+            container,
+            follow="follow" in o.switches,
+            stamps="timestamps" in o.switches,
+            since=o.last("since"),
+            tail=o.last("tail"),
+        )
+        return 0
+
+    async def _ps(self, call: Call, o: Options, _tty: bool) -> int:
+        await call.out(listing.ps(self.containers[call.node.rank], o).encode())
+        return 0
+
+    async def _inspect(self, call: Call, o: Options, _tty: bool) -> int:
+        found, missing = [], []
+        for name in o.rest:
+            try:
+                found.append(self._find(call.node, name).inspect())
+            except Refused:
+                missing.append(name)
+        form = o.last("format")
+        if form is None:
+            await call.out((json.dumps(found, indent=4) + "\n").encode())
+        else:
+            await call.out("".join(render(form, item) + "\n" for item in found).encode())
+        if missing:
+            raise Refused(f"Error: No such object: {missing[0]}")
+        return 0
+
+    async def _exec(self, call: Call, o: Options, tty: bool) -> int:
+        if "tty" in o.switches and not tty:
+            raise Refused("the input device is not a TTY")
+        name, *command = o.rest
+        container = self._find(call.node, name)
+        if not container.running:
+            raise Refused(f"{_SAYS}container {container.id} is not running")
+        env = dict(pair.partition("=")[::2] for pair in o.all("env"))
+        environment = container.environment(self._environment(call.node)) | env
+        return await listing.run_inside(call, container, command, environment, o)
+
+    async def _image_inspect(self, call: Call, o: Options, _tty: bool) -> int:
+        found = []
+        for name in o.rest:
+            if name not in call.node.images:
+                await call.out(b"[]\n")
+                raise Refused(f"Error: No such image: {name}")
+            found.append(images.describe(name))
+        form = o.last("format")
+        text = json.dumps(found, indent=4) + "\n"
+        if form is not None:
+            text = "".join(render(form, item) + "\n" for item in found)
+        await call.out(text.encode())
+        return 0
+
+    async def _images(self, call: Call, o: Options, _tty: bool) -> int:
+        await call.out(images.table(sorted(call.node.images), o).encode())
+        return 0
+
+    async def _pull(self, call: Call, o: Options, _tty: bool) -> int:
+        if not o.rest:
+            raise Refused('"docker pull" requires exactly 1 argument.')
+        await self._fetch(call, o.rest[0], _SAYS, 1)
+        await call.out(f"{o.rest[0]}\n".encode())
+        return 0
+
+    async def _fetch(self, call: Call, image: str, says: str, code: int) -> None:
+        if not images.known(image):
+            tail = f"manifest for {image} not found: manifest unknown: manifest unknown."
+            raise Refused(f"{says}{tail}", code)
+        async for line in images.pull(self.world, call.node, image):
+            await call.err(f"{line}\n".encode())
+
+    async def _info(self, call: Call, o: Options, _tty: bool) -> int:
+        data = images.engine(len(self.containers[call.node.rank]))
+        form = o.last("format")
+        text = render(form, data) if form else "\n".join(f" {k}: {v}" for k, v in data.items())
+        await call.out(f"{text}\n".encode())
+        return 0
+
+    async def _version(self, call: Call, o: Options, _tty: bool) -> int:
+        version = images.ENGINE_VERSION
+        data = {"Client": {"Version": version}, "Server": {"Version": version}}
+        form = o.last("format")
+        text = render(form, data) if form else f"Docker version {version}, build simulated"
+        await call.out(f"{text}\n".encode())
+        return 0
+
+    def _find(self, node: SimNode, name: str) -> Container:
+        for container in self.containers[node.rank]:
+            if name in (container.spec.name, container.id) or (
+                len(name) >= 4 and container.id.startswith(name)
+            ):
+                return container
+        raise Refused(f"{_SAYS}No such container: {name}")
+
+    _COMMANDS: dict[str, Callable[[Daemon, Call, Options, bool], Awaitable[int]]] = {  # noqa: RUF012
+        "run": _run,
+        "create": _create,
+        "start": _start,
+        "stop": _stop,
+        "kill": _kill,
+        "rm": _rm,
+        "wait": _wait,
+        "logs": _logs,
+        "ps": _ps,
+        "inspect": _inspect,
+        "exec": _exec,
+        "image inspect": _image_inspect,
+        "images": _images,
+        "pull": _pull,
+        "info": _info,
+        "version": _version,
+    }
+
+
+_SAYS = "Error response from daemon: "
+
+
+def _spec(o: Options, name: str, image: str, command: list[str]) -> Spec:
+    mounts = []
+    for text in o.all("volume"):
+        source, target, mode = [*text.split(":"), "", ""][:3]
+        mounts.append(Mount(source.rstrip("/") or "/", (target or source), mode))
+    for text in o.all("mount"):
+        part = dict(p.partition("=")[::2] for p in text.split(","))
+        source = part.get("source", part.get("src", ""))
+        target = part.get("target", part.get("dst", part.get("destination", "")))
+        mounts.append(Mount(source, target, "ro" if "readonly" in part or "ro" in part else ""))
+    entrypoint = o.last("entrypoint")
+    return Spec(
+        name=name,
+        image=image,
+        command=[entrypoint, *command] if entrypoint else command,
+        labels=dict(text.partition("=")[::2] for text in o.all("label")),
+        env=dict(text.partition("=")[::2] for text in o.all("env")),
+        mounts=mounts,
+        devices=[text.split(":")[0] for text in o.all("device")],
+        workdir=o.last("workdir"),
+        host={
+            "NetworkMode": o.last("network", "net") or "bridge",
+            "ShmSize": _bytes(o.last("shm-size") or "64m"),
+            "Binds": o.all("volume"),
+            "Devices": o.all("device"),
+            "Init": "init" in o.switches,
+            "Privileged": "privileged" in o.switches,
+            "AutoRemove": "rm" in o.switches,
+            "RestartPolicy": {"Name": o.last("restart") or "no"},
+            "LogConfig": {
+                "Type": o.last("log-driver") or "json-file",
+                "Config": dict(t.partition("=")[::2] for t in o.all("log-opt")),
+            },
+        },
+        auto_remove="rm" in o.switches,
+    )
+
+
+def _bytes(text: str) -> int:
+    unit = text.lower().rstrip("b")[-1:]
+    power = "kmgt".find(unit) + 1 if unit in "kmgt" else 0
+    number = text.lower().rstrip("b").rstrip("kmgt")
+    return int(float(number or 0) * 1024**power)
+
+
+def _signal(name: str) -> int:
+    if name.isdigit():
+        return int(name)
+    try:
+        return signal.Signals["SIG" + name.upper().removeprefix("SIG")]
+    except KeyError:
+        raise Refused(f"{_SAYS}Invalid signal: {name}") from None

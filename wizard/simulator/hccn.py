@@ -1,0 +1,345 @@
+"""``hccn_tool``: what it prints, where, and how it exits (shared facts: hccn_tool.md).
+
+Pure but for the state that ``-s`` commands change. Delays and ``busy`` are the caller's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+from wizard.cluster import Series
+from wizard.simulator.state import Device, Output, SimNode, World
+
+DONE = "Cmd executed successfully!\n"
+BUSY = Output("hccn_tool is busy, please try again.\n", code=11)
+UNSUPPORTED = Output("The command is not supported on this product.\n", code=13)
+BAD_COMMAND = Output(
+    stderr="Get invalid major cmd type. Please check the command by [hccn_tool -h].\n", code=1
+)
+
+Handler = Callable[[World, SimNode, Device, list[str]], Output]
+
+
+def device_of(argv: list[str]) -> int | None:
+    """Return the physical id that ``-i`` names, or None when it names none."""
+    if len(argv) >= 2 and argv[0] == "-i" and argv[1].isdigit():
+        return int(argv[1])
+    return None
+
+
+def hccn_tool(world: World, node: SimNode, argv: list[str]) -> Output:
+    """Answer one call, without the time it takes. ``argv`` is what follows the tool's name."""
+    if argv[:3] == ["-a", "-cfg", "recovery"]:
+        for device in node.devices:
+            _recover(node, device)
+        return Output(DONE)
+    index = device_of(argv)
+    if index is None:
+        return BAD_COMMAND
+    if index >= len(node.devices):
+        return Output(stderr="The device is not exist!\n", code=4)
+    if len(argv) < 4 or (argv[2], argv[3]) not in _COMMANDS:
+        return BAD_COMMAND
+    return _COMMANDS[argv[2], argv[3]](world, node, node.devices[index], argv[4:])
+
+
+# --- what is shown -------------------------------------------------------------------------
+
+
+def _lldp(_w: World, node: SimNode, d: Device, _a: list[str]) -> Output:
+    if not (d.link_up and d.lldp):
+        return Output()  # no frame has come in
+    fields = [
+        ("Chassis ID TLV", f"MAC: 00:e0:fc:12:34:{node.rank:02x}"),
+        ("Port ID TLV", f"Ifname: {d.switch_port}"),
+        ("Time to Live TLV", "120"),
+        ("Port Description TLV", f"to-{node.hostname}-npu{d.id}"),
+        ("System Name TLV", f"leaf-{node.rank // 4 + 1:02d}"),
+        ("System Description TLV", "Simulated switch, v32-wizard"),
+        ("Port VLAN ID TLV", "PVID: 100"),
+        ("Maximum Frame Size TLV", "9216"),
+        ("End of LLDPDU TLV", ""),
+    ]
+    return Output("".join(f"{name}\n" + (f"\t{v}\n" if v else "") for name, v in fields))
+
+
+def _link(_w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    return Output(f"link status: {'UP' if d.link_up else 'DOWN'}\n")
+
+
+def _net_health(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    return Output(f"net health status: {_health_word(w, d)}\n")
+
+
+def _health_word(w: World, d: Device) -> str:
+    if not d.link_up:
+        return "Fault"
+    if d.ip is None:
+        return "Socket fail" if w.scenario.driver == "26" else "Socket failed"
+    if d.netdetect is None:
+        return "Init"
+    lost = w.lost(d, d.netdetect)
+    if lost is None:
+        return "Unreachable"
+    return "Success" if lost < 3 and d.netdetect != d.ip else "Receive timeout"
+
+
+def _netdetect(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    word = "addr" if w.scenario.driver == "26" else "address"
+    return Output(f"netdetect {word}: {d.netdetect or '0.0.0.0'}\n")  # noqa: S104
+
+
+def _gateway(_w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    if d.gateway is None:
+        return Output(stderr="Get gateway failed, because no gateway was preset there!\n", code=2)
+    return Output(f"default gateway:{d.gateway}, Iface:eth{d.id}\n")
+
+
+def _ip(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    if d.ip is None:
+        return Output(stderr="Get ipconf failed, because no ip was preset there!\n", code=13)
+    blank = "\n" if w.scenario.driver == "26" else ""
+    return Output(f"{blank}ipaddr:{d.ip}\nnetmask:{d.netmask}\n")
+
+
+def _tls(_w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    return Output(
+        f"dev_id:{d.id}, tls switch[{int(d.tls)}](0:disable, 1:enable),"
+        " tls preconfigured[1](0:non-preset, 1:preset), tls alarm time threshold[60]days\n"
+    )
+
+
+def _link_stat(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    tag = f"[{'device' if w.scenario.driver == '26' else 'devid'} {d.id}]"
+    ups = sum(up for _t, up in d.changes)
+    lines = [
+        f"{tag} current time        : {time.asctime()}",
+        f"{tag} link up count       : {ups}",
+        f"{tag} link down count     : {len(d.changes) - ups}",
+        f"{tag} link change records :" + ("" if d.changes else " NA"),
+    ]
+    for when, up in d.changes:
+        lines.append(
+            f"{tag}     {time.asctime(time.localtime(when))}    LINK {'UP' if up else 'DOWN'}"
+        )
+    return Output("\n".join(lines) + "\n")
+
+
+def _optical(_w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    rx = "0.0001 mW" if not d.light else "1.0214 mW"
+    rows = {
+        "present": "present",
+        "vendor name": "SIMULATED",
+        "temperature": "47 C",
+        "Tx Power0": "1.1021 mW",
+        "Rx Power0": rx,
+        "Rx Power0 alarm low": "0.1445 mW",
+        "Tx Los Flag": "0x0",
+        "Rx Los Flag": "0x0" if d.light else "0x1",
+        "Host SNR Lane0": "24.1 dB",
+        "Media SNR Lane0": "23.2 dB",
+        "high power enable reg": "enabled",
+    }
+    return Output("optical info:\n" + "".join(f"{k:<24}: {v}\n" for k, v in rows.items()))
+
+
+def _speed(_w: World, _n: SimNode, _d: Device, _a: list[str]) -> Output:
+    return Output("Speed: 200000 Mb/s\n")
+
+
+def _process(_w: World, _n: SimNode, _d: Device, _a: list[str]) -> Output:
+    return Output("hccp process: normal\n")
+
+
+def _arp(w: World, n: SimNode, d: Device, _a: list[str]) -> Output:
+    known = d.gateway is not None and d.link_up and w.lost(d, d.gateway) == 0
+    mac = f"00:e0:fc:12:34:{n.rank:02x}" if known else "<incomplete>"
+    return Output(f"? ({d.gateway}) at {mac} [ether] on eth{d.id}\n" if d.gateway else "")
+
+
+def _vnic(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
+    if w.series is Series.A2:
+        return UNSUPPORTED
+    return Output(f"vnic link status: UP\nvnic ipaddr: {d.vnic_ip}\nvnic netmask: 255.255.255.0\n")
+
+
+# --- pings ---------------------------------------------------------------------------------
+
+
+def _ping(w: World, _n: SimNode, d: Device, argv: list[str]) -> Output:
+    target = _named(argv, "address")
+    if target is None:
+        return BAD_COMMAND
+    lost = w.lost(d, target)
+    lines, seconds = [f"device {d.id} PING {target}"], 0.0
+    for packet in range(3):
+        if lost is None:
+            lines.append("Destination Host Unreachable")
+        elif packet < lost:
+            lines.append(f"recv time out seq={packet}")
+            seconds += w.scenario.timing.ping_timeout
+        else:
+            took = w.random.uniform(0.03, 0.09) + (1.3 if packet == lost else 0.0)  # ARP first
+            lines.append(f"recv seq={packet},time={took:.6f}ms")
+    received = 0 if lost is None else 3 - lost
+    lines.append(
+        f"3 packets transmitted, {received} received, {100 * (3 - received) / 3:.2f}% packet loss"
+    )
+    return Output("\n".join(lines) + "\n", seconds=seconds)
+
+
+def _hccs_ping(w: World, _n: SimNode, _d: Device, argv: list[str]) -> Output:
+    if w.series is Series.A2:
+        return UNSUPPORTED
+    target = _named(argv, "address")
+    if target is None:
+        return BAD_COMMAND
+    found = any(target == d.vnic_ip for n in w.nodes for d in n.devices)
+    lines = [
+        f"recv seq {i}, time = 12us, L1 plane check result = 0x0"
+        if found
+        else f"recv time out seq {i}"
+        for i in range(3)
+    ]
+    received = 3 if found else 0
+    loss = "0.00" if found else "100.00"
+    lines.append(f"3 packets transmitted, {received} received, {loss}% packets loss")
+    return Output("\n".join(lines) + "\n" + DONE)
+
+
+# --- what is changed -----------------------------------------------------------------------
+
+
+def _set_link(_w: World, _n: SimNode, d: Device, argv: list[str]) -> Output:
+    if argv not in (["up"], ["down"]):
+        return BAD_COMMAND
+    up = argv == ["up"] and d.light
+    if up != d.link_up:
+        d.changes.insert(0, (time.time(), up))
+    d.link_up = up
+    return Output(DONE)
+
+
+def _set_ip(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
+    ip, mask = _named(argv, "address"), _named(argv, "netmask")
+    if ip is None or mask is None:
+        return Output(stderr="Command execute failed!\n", code=1)
+    d.ip, d.netmask = ip, mask
+    _save(n, d)
+    return Output(DONE)
+
+
+def _set_gateway(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
+    gateway = _named(argv, "gateway")
+    network = d.network()
+    if gateway is None or network is None or ipaddress.IPv4Address(gateway) not in network:
+        return Output(stderr="Command execute failed!\n", code=1)
+    d.gateway = gateway
+    _save(n, d)
+    return Output(DONE)
+
+
+def _set_netdetect(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
+    target = _named(argv, "address")
+    if target is None:
+        return Output(stderr="Command execute failed!\n", code=1)
+    d.netdetect = None if target == "0.0.0.0" else target  # noqa: S104
+    _save(n, d)
+    return Output(DONE)
+
+
+def _set_tls(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
+    if argv not in (["enable", "0"], ["enable", "1"]):
+        return BAD_COMMAND
+    d.tls = argv[1] == "1"
+    _save(n, d)
+    return Output(DONE)
+
+
+def _recovery(_w: World, n: SimNode, d: Device, _a: list[str]) -> Output:
+    _recover(n, d)
+    return Output(DONE)
+
+
+def _recover(node: SimNode, d: Device) -> None:
+    """Apply hccn.conf again, and bring the port up when it has light."""
+    conf = read_conf(node)
+    d.ip = conf.get(f"address_{d.id}", d.ip)
+    d.netmask = conf.get(f"netmask_{d.id}", d.netmask)
+    d.gateway = conf.get(f"gateway_{d.id}", d.gateway)
+    d.netdetect = conf.get(f"netdetect_{d.id}", d.netdetect)
+    if d.light and not d.link_up:
+        d.changes.insert(0, (time.time(), True))
+    d.link_up = d.light
+
+
+# --- hccn.conf -----------------------------------------------------------------------------
+
+
+def read_conf(node: SimNode) -> dict[str, str]:
+    """Return the keys of the node's /etc/hccn.conf; empty when there is none."""
+    try:
+        text = node.path("/etc/hccn.conf").read_text()
+    except OSError:
+        return {}
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def conf_lines(device: Device) -> dict[str, str]:
+    """Return what hccn.conf says of one device."""
+    values = {
+        "address": device.ip,
+        "netmask": device.netmask if device.ip else None,
+        "gateway": device.gateway,
+        "netdetect": device.netdetect,
+        "tls_enable": "1" if device.tls else "0",
+    }
+    return {f"{key}_{device.id}": value for key, value in values.items() if value is not None}
+
+
+def _save(node: SimNode, device: Device) -> None:
+    conf = read_conf(node) | conf_lines(device)
+    path = node.path("/etc/hccn.conf")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{key}={value}\n" for key, value in conf.items()))
+
+
+def _named(argv: list[str], name: str) -> str | None:
+    """Return the IPv4 address that follows ``name``, or None when there is no valid one."""
+    for key, value in pairwise(argv):
+        if key == name and re.fullmatch(r"\d+(\.\d+){3}", value):
+            try:
+                return str(ipaddress.IPv4Address(value))
+            except ValueError:
+                return None
+    return None
+
+
+_COMMANDS: dict[tuple[str, str], Handler] = {
+    ("-lldp", "-g"): _lldp,
+    ("-link", "-g"): _link,
+    ("-link", "-s"): _set_link,
+    ("-net_health", "-g"): _net_health,
+    ("-netdetect", "-g"): _netdetect,
+    ("-netdetect", "-s"): _set_netdetect,
+    ("-gateway", "-g"): _gateway,
+    ("-gateway", "-s"): _set_gateway,
+    ("-ip", "-g"): _ip,
+    ("-ip", "-s"): _set_ip,
+    ("-tls", "-g"): _tls,
+    ("-tls", "-s"): _set_tls,
+    ("-link_stat", "-g"): _link_stat,
+    ("-optical", "-g"): _optical,
+    ("-speed", "-g"): _speed,
+    ("-process", "-g"): _process,
+    ("-arp", "-g"): _arp,
+    ("-vnic", "-g"): _vnic,
+    ("-ping", "-g"): _ping,
+    ("-hccs_ping", "-g"): _hccs_ping,
+    ("-cfg", "recovery"): _recovery,
+}

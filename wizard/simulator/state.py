@@ -1,0 +1,177 @@
+"""What the simulated nodes are: devices, addresses, links. The tools read and write this."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wizard.cluster import Series
+from wizard.simulator.scenario import DeviceFault, Scenario
+
+NIC = "enp66s0f0"  # the interface that holds every node's own address
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a tool prints and how it exits. ``seconds`` is how long it took, at speed 1."""
+
+    stdout: str = ""
+    stderr: str = ""
+    code: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Device:
+    """One NPU and its network port, as hccn_tool sees them."""
+
+    node: int
+    id: int
+    mac: str
+    switch_port: str
+    ip: str | None
+    netmask: str
+    gateway: str | None
+    netdetect: str | None
+    vnic_ip: str
+    link_up: bool = True
+    light: bool = True  # False: no light comes in, so the link cannot come up
+    lldp: bool = True
+    tls: bool = False
+    health: str = "OK"
+    changes: list[tuple[float, bool]] = field(default_factory=list)  # (time, up), newest first
+
+    def network(self) -> ipaddress.IPv4Network | None:
+        """Return the subnet of the port, or None without an address."""
+        if self.ip is None:
+            return None
+        return ipaddress.IPv4Network(f"{self.ip}/{self.netmask}", strict=False)
+
+
+@dataclass(slots=True)
+class SimNode:
+    """One simulated server."""
+
+    rank: int
+    series: Series
+    address: str  # its own loopback address; what the preset calls local_ip
+    token: str  # tools on this node prove by it where they run
+    root: Path  # stands for / of the node
+    slow: float
+    devices: list[Device]
+    images: set[str]
+    calls: set[int] = field(default_factory=set)  # devices that hccn_tool is talking to now
+    listening: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def hostname(self) -> str:
+        """Name that the node gives itself."""
+        return f"atlas-{self.rank:02d}"
+
+    @property
+    def home(self) -> Path:
+        """Home directory of root on the node."""
+        return self.root / "root"
+
+    def path(self, path: str) -> Path:
+        """Return where a path of the node really lies; one that lies there already stays."""
+        return Path(path) if path.startswith(str(self.root)) else self.root / path.lstrip("/")
+
+
+@dataclass(slots=True)
+class World:
+    """The whole simulated cluster, shared by everything that plays a part of it."""
+
+    series: Series
+    scenario: Scenario
+    speed: float
+    nodes: list[SimNode]
+    random: random.Random = field(default_factory=lambda: random.Random(32))  # noqa: S311
+
+    async def pause(self, seconds: float) -> None:
+        """Let ``seconds`` of simulated time pass: that, divided by the run's speed."""
+        await asyncio.sleep(seconds / self.speed)
+
+    def find(self, ip: str) -> Device | None:
+        """Return the device that holds an address, or None."""
+        return next((d for n in self.nodes for d in n.devices if d.ip == ip), None)
+
+    def lost(self, source: Device, target_ip: str) -> int | None:
+        """Return how many of 3 packets get lost, or None when the target cannot even be tried."""
+        network = source.network()
+        if network is None or not source.link_up:
+            return 3
+        outside = ipaddress.IPv4Address(target_ip) not in network
+        if outside and not _usable_gateway(source):
+            return None
+        if target_ip in {n for n in (_router(d) for s in self.nodes for d in s.devices) if n}:
+            return 0
+        target = self.find(target_ip)
+        if target is None or not target.link_up or (outside and not _usable_gateway(target)):
+            return 3
+        same_node = target.node == source.node
+        if same_node and self.series is Series.A3 and target.id // 2 == source.id // 2:
+            return 3  # the two dies of one card cannot reach each other over RoCE
+        return self._pair_loss(source, target)
+
+    def _pair_loss(self, source: Device, target: Device) -> int:
+        for fault in self.scenario.pairs:
+            if (fault.source.node, fault.source.device) == (source.node, source.id) and (
+                fault.target.node,
+                fault.target.device,
+            ) == (target.node, target.id):
+                return fault.lost
+        return 0
+
+
+def _router(device: Device) -> str | None:
+    """The switch's own address in a device's subnet: the first one."""
+    network = device.network()
+    return str(network[1]) if network else None
+
+
+def _usable_gateway(device: Device) -> bool:
+    return device.gateway is not None and device.gateway == _router(device)
+
+
+def make_device(rank: int, index: int, faults: tuple[DeviceFault, ...], now: float) -> Device:
+    """Make one NPU of a healthy cluster, with what the scenario says is wrong with it.
+
+    Every node has a subnet of its own, routed by its switch: 10.20.RANK.0/24.
+    """
+    mine = [f for f in faults if (f.node, f.device) == (rank, index)]
+    gateway = f"10.20.{rank}.1"
+    device = Device(
+        node=rank,
+        id=index,
+        mac=f"c0:18:03:{rank:02x}:20:{index:02x}",
+        switch_port=f"400GE1/{rank + 1}/{index // 2 + 1}:{index % 2 + 1}",
+        ip=f"10.20.{rank}.{20 + index}",
+        netmask="255.255.255.0",
+        gateway=gateway,
+        netdetect=gateway,
+        vnic_ip=f"192.168.{rank}.{199 + index}",
+    )
+    device.changes.append((now - 86_400.0 * 9, True))
+    for fault in mine:
+        _spoil(device, fault, now)
+    return device
+
+
+def _spoil(device: Device, fault: DeviceFault, now: float) -> None:
+    if fault.link is not None:
+        device.link_up = False
+        device.light = fault.link != "no_light"
+        device.changes.insert(0, (now - 300.0, False))
+    if fault.ip:
+        device.ip = None
+    if fault.gateway:
+        device.gateway = None
+    if fault.netdetect:
+        device.netdetect = None
+    device.lldp = fault.lldp is None and device.lldp
+    device.tls = fault.tls is not None or device.tls
+    device.health = fault.health or device.health

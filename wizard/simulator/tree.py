@@ -1,0 +1,128 @@
+"""The file tree of a simulated node, and the folder of tools that come first on its PATH."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from wizard.cluster import Precision, Series
+from wizard.simulator import hccn
+from wizard.simulator.state import SimNode
+
+_SHIMS = Path(__file__).parent / "shims"
+CODE = Path(__file__).parent.parent.parent  # the folder that holds the package `wizard`
+
+# Tools that the simulator itself answers.
+ASKED = (*("hccn_tool", "npu-smi", "uname", "ip", "ss", "hostname", "id", "whoami", "nproc"),)
+# Real tools, with paths of the node led into its tree.
+LED = (
+    *("cat", "ls", "stat", "find", "du", "df", "head", "tail", "grep", "readlink", "realpath"),
+    *("mkdir", "rm", "cp", "mv", "touch", "chmod", "sha256sum", "wc", "sed", "awk", "timeout"),
+    *("tee", "md5sum", "diff", "cmp", "ln", "env", "nohup", "setsid", "tar", "rmdir", "mktemp"),
+)
+# Tools of ours in Python: name → module.
+PROGRAMS = {
+    "docker": "wizard.simulator.containers.client",
+    "podman": "wizard.simulator.containers.client",
+    "vllm": "wizard.simulator.vllm.main",
+}
+SHARDS = 163  # as DeepSeek-V3.2-Exp comes
+SHARD_BYTES = {Precision.BF16: 8_400_000_000, Precision.W8A8: 4_300_000_000}
+MODELS = {  # where the recipes of every version look for the weights
+    Precision.BF16: ("/root/.cache/Modelers_Park/DeepSeek-V3.2-Exp",),
+    Precision.W8A8: (
+        "/root/.cache/modelscope/hub/models/vllm-ascend/DeepSeek-V3.2-Exp-W8A8",
+        "/root/.cache/modelscope/hub/models/vllm-ascend/DeepSeek-V3.2-W8A8",
+    ),
+}
+
+
+def write_tools(folder: Path) -> None:
+    """Fill ``folder`` with the tools; one folder serves all nodes, the environment tells them."""
+    folder.mkdir(parents=True)
+    bash = shutil.which("bash") or "/bin/bash"
+    asked = f"#!{bash} -p\n" + (_SHIMS / "tool.sh").read_text()
+    for name in ASKED:
+        _program(folder / name, asked)
+    for name in LED:
+        real = shutil.which(name)
+        if real is not None:
+            _program(folder / name, f'#!{bash}\n__sim_run {shlex.quote(real)} "$@"\n')
+    for name, module in PROGRAMS.items():
+        start = (
+            f"import sys; sys.path.append({str(CODE)!r}); sys.argv[0] = {name!r};"
+            f" from {module} import main; main()"
+        )
+        command = f"exec {shlex.quote(sys.executable)} -I -S -c {shlex.quote(start)}"
+        _program(folder / name, f'#!{bash} -p\n{command} "$@"\n')
+    (folder / "env.sh").write_text((_SHIMS / "env.sh").read_text())
+    curl = shutil.which("curl")
+    if curl is not None:  # this machine's loopback is not the node's
+        _program(
+            folder / "curl",
+            f"#!{bash} -p\nhere='s,^(https?://)?(localhost|127\\.0\\.0\\.1)([:/]|$),\\1'"
+            '"$V32_SIM_ADDRESS"\'\\3,\'\nargs=()\nfor arg; do\n  args+=("$(/bin/sed -E "$here"'
+            f' <<<"$arg")")\ndone\nexec {shlex.quote(curl)} --noproxy "*" "${{args[@]}}"\n',
+        )
+
+
+def _program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def write_tree(node: SimNode, precision: Precision, *, hccn_conf: bool, weights: bool) -> None:
+    """Make the node's own files: what the guide's mounts and our checks look at."""
+    for folder in ("etc", "dev", "root", "data", "usr/local/bin", "usr/local/dcmi"):
+        (node.root / folder).mkdir(parents=True, exist_ok=True)
+    for name in ["davinci_manager", "devmm_svm", "hisi_hdc", *_davinci(node.series)]:
+        (node.root / "dev" / name).touch()
+    if hccn_conf:
+        lines = [f"{k}={v}\n" for d in node.devices for k, v in hccn.conf_lines(d).items()]
+        (node.root / "etc/hccn.conf").write_text("".join(lines))
+    install = "Driver_Install_Type=full\nDriver_Install_Path_Param=/usr/local/Ascend\n"
+    (node.root / "etc/ascend_install.info").write_text(install)
+    driver = node.root / "usr/local/Ascend/driver"
+    for folder in ("tools", "lib64/driver", "lib64/common"):
+        (driver / folder).mkdir(parents=True)
+    (driver / "version.info").write_text(
+        "Version=25.2.0\nascendhal_version=7.35.23\npackage_version=25.2.0\n"
+    )
+    bin_folder = node.root.parent.parent / "bin"
+    (driver / "tools/hccn_tool").symlink_to(bin_folder / "hccn_tool")
+    (node.root / "usr/local/bin/npu-smi").symlink_to(bin_folder / "npu-smi")
+    (node.root / "root/.cache").mkdir()
+    if weights:
+        for model in MODELS[precision]:
+            _write_weights(node.path(model), precision)
+
+
+def _davinci(series: Series) -> list[str]:
+    return [f"davinci{i}" for i in range(series.devices)]
+
+
+def _write_weights(folder: Path, precision: Precision) -> None:
+    """Make a model's folder; its shards have their size and no content (sparse files)."""
+    folder.mkdir(parents=True)
+    shards = [f"model-{i:05d}-of-{SHARDS:06d}.safetensors" for i in range(1, SHARDS + 1)]
+    for shard in shards:
+        with (folder / shard).open("wb") as file:
+            file.truncate(SHARD_BYTES[precision])
+    config = {
+        "architectures": ["DeepseekV32ForCausalLM"],
+        "model_type": "deepseek_v32",
+        "max_position_embeddings": 163840,
+        "num_hidden_layers": 61,
+        "torch_dtype": "bfloat16",
+    }
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    weight_map = {f"model.layers.{i}": shard for i, shard in enumerate(shards)}
+    total = SHARD_BYTES[precision] * SHARDS
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "tokenizer_config.json").write_text('{"chat_template": "simulated"}\n')
+    if precision is Precision.W8A8:
+        (folder / "quant_model_description.json").write_text('{"model_quant_type": "W8A8"}\n')
