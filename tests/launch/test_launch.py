@@ -190,6 +190,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(fleet: FakeFleet) -> Non
     assert [n.status for n in fleet.nodes] == ["absent", "absent"]
     assert work.state == "failed"
     assert work.message == "Cancelled while starting; nothing of it is left."
+    assert {r.detail for r in work.ranks} == {"Cancelled while starting"}
 
 
 async def test_a_missing_image_is_told_before_anything_is_made(fleet: FakeFleet) -> None:

@@ -28,6 +28,7 @@ from wizard.scripts import served_model
 
 _DRAIN_S = 3.0  # for the last lines of a container that ended
 _ABORT_S = 20  # TERM to KILL for nodes that are stopped because another failed
+_CANCELLED = "Cancelled while starting"
 
 
 class Launch:
@@ -238,7 +239,7 @@ class Launch:
         self._touch()
         self._set("failed", " ".join([message, *await self._abort()]))
 
-    async def _abort(self) -> list[str]:
+    async def _abort(self, why: str = "stopped because another node failed") -> list[str]:
         """Stop and remove all of this launch; the nodes that had not failed are aborted."""
         problems = await remove_all(
             self._nodes, lambda c: c.launch == self.launch_id, grace_s=min(_ABORT_S, self._grace_s)
@@ -248,7 +249,7 @@ class Launch:
             if rank in problems:
                 self._blame(node, problems[rank][0])
             elif node.state.state != "failed":
-                node.put("aborted", detail="stopped because another node failed")
+                node.put("aborted", detail=why)
         return [line for rank in sorted(problems) for line in problems[rank]]
 
     async def _undo(self, error: BaseException, *, made_anything: bool) -> None:
@@ -258,14 +259,15 @@ class Launch:
             self._nodes[error.node].put(state, detail=str(error))
         problems = []
         if made_anything:
-            problems = await to_the_end(self._abort())
+            why = [_CANCELLED] if isinstance(error, asyncio.CancelledError) else []
+            problems = await to_the_end(self._abort(*why))
         else:
             for node in self._nodes:
                 if node.state.state not in ("failed", "unreachable"):
                     node.put("aborted", "", "nothing was started")
         message = str(error)
         if isinstance(error, asyncio.CancelledError):
-            message = "Cancelled while starting" + ("." if problems else "; nothing of it is left.")
+            message = _CANCELLED + ("." if problems else "; nothing of it is left.")
         self._set("failed", " ".join([message, *problems]))
 
     # -- small parts
