@@ -1,0 +1,92 @@
+"""Frames and discovery, without a node."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wizard.errors import UsageError
+from wizard.remote import discovery
+from wizard.remote.api import JobResult
+from wizard.remote.frames import FrameReader
+
+NONCE = "00ff00ff"
+
+
+def frame(kind: str, number: int, flag: int = 0, content: bytes = b"") -> bytes:
+    return f"\x1e{NONCE} {kind} {number} {flag} {len(content)}\n".encode() + content + b"\n"
+
+
+WHOLE = b"".join(
+    [
+        b"Welcome\x1e00ff\n",
+        frame("H", 2),
+        frame("o", 1, 1, b"a\n"),
+        frame("e", 0, 0, b"\x1e00ff00ee x 1 0 3\n0 1\n"),
+        frame("o", 1, 0, b"b"),
+        b"\x1e00ff00ff o torn\n",
+        frame("x", 1, 3, b"1.5 2.0"),
+        frame("x", 0, 0, b"2 1"),
+        frame("x", 0, 9, b"2 1"),
+        frame("T", 2),
+    ]
+)
+
+
+@given(st.lists(st.integers(1, 40), max_size=60))
+def test_frames_are_read_however_they_are_cut(sizes: list[int]) -> None:
+    reader, rest, results = FrameReader(NONCE, ["zero", "one"]), WHOLE, []
+    for size in sizes:
+        results += reader.feed(rest[:size])
+        rest = rest[size:]
+    results += reader.feed(rest)
+    assert results == [
+        JobResult("one", 3, b"a\n\0b", b"", 0.5),
+        JobResult("zero", 0, b"", b"\x1e00ff00ee x 1 0 3\n0 1\n", 0.0),
+    ]
+    assert reader.complete
+    assert reader.noise == b"Welcome\x1e00ff\n"
+
+
+@pytest.mark.parametrize("left_out", [frame("H", 2), frame("x", 0, 0, b"2 1"), frame("T", 2)])
+def test_without_header_answer_or_trailer_it_is_not_complete(left_out: bytes) -> None:
+    reader = FrameReader(NONCE, ["zero", "one"])
+    reader.feed(WHOLE.replace(left_out, b"").replace(frame("x", 0, 9, b"2 1"), b""))
+    assert not reader.complete
+
+
+IP = (
+    "1: lo    inet 127.0.0.1/8 scope host lo\\  valid_lft forever\n"
+    "2: eth0    inet 10.0.0.11/24 brd 10.0.0.255 scope global eth0\\  valid_lft forever\n"
+    "3: bond0.7@bond0    inet 192.168.7.1/24 scope global bond0.7\\  valid_lft forever\n"
+)
+HELD = discovery.addresses(IP)
+
+
+@pytest.mark.parametrize(
+    ("host", "routes", "session", "found"),
+    [
+        ("10.0.0.11", [], "", ("10.0.0.11", "eth0")),
+        ("head", ["192.168.7.2 dev bond0.7 src 192.168.7.1 uid 0"], "", ("192.168.7.1", "bond0.7")),
+        ("head", [""], "10.0.0.1 4000 10.0.0.11 22", ("10.0.0.11", "eth0")),
+    ],
+)
+def test_the_address_that_reaches_the_others(
+    host: str, routes: list[str], session: str, found: tuple[str, str]
+) -> None:
+    chosen = discovery.choose(host, HELD, routes=routes, session=session, label="node 0")
+    assert (chosen.local_ip, chosen.nic) == found
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        (["x src 10.0.0.11", "y src 192.168.7.1"], "more than one address: 10.0.0.11 on eth0, 192"),
+        (["unreachable"], "was not found .it has: 127.0.0.1 on lo"),
+    ],
+)
+def test_no_guess_when_it_is_not_clear(routes: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        discovery.choose("head", HELD, routes=routes, session="", label="node 0", rank=0)
+    assert "local_ip and nic" in caught.value.hint

@@ -1,0 +1,1 @@
+"""How we reach a node: connections, host keys, commands, files, tunnels, audit."""

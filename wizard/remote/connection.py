@@ -1,0 +1,326 @@
+"""One node over one shared connection: commands, batches, streams, files, tunnels.
+
+The connection is opened on first use and again on the next use after a drop. Concurrent callers
+share one attempt, and a login that failed is not tried again by itself: servers lock out clients
+that do (ssh.md). ``connect`` is the user's explicit retry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import asyncssh
+
+from wizard.cluster import Node
+from wizard.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    HostKeyError,
+    RemoteError,
+)
+from wizard.remote import faults, shell, transfer, tunnels
+from wizard.remote.api import Completed, Job, JobResult
+from wizard.remote.audit import AuditLog
+from wizard.remote.buffers import Capture, Tail
+from wizard.remote.channel import ExecChannel, Sink
+from wizard.remote.dial import Dialer, Target
+from wizard.remote.frames import FrameReader
+
+CHANNELS = 5  # at once per node: of sshd's ten sessions, eight already lost short commands
+_OPEN_TRIES = 6
+_GRACE_S = 8.0  # for the way there and back, beyond the time limit that the node keeps itself
+
+
+class SSHRemote:
+    """A node reached by SSH (the ``Remote`` of :mod:`wizard.remote.api`)."""
+
+    def __init__(
+        self,
+        node: Node,
+        dialer: Dialer,
+        *,
+        audit: AuditLog | None = None,
+        peers: Sequence[str] = (),
+    ) -> None:
+        self._node = node
+        self._dialer = dialer
+        self._audit = audit
+        self.peers = tuple(peers)  # hosts of the other nodes, for discovery
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._dialling: asyncio.Task[asyncssh.SSHClientConnection] | None = None
+        self._refused: RemoteError | None = None
+        self._slots = asyncio.Semaphore(CHANNELS)
+        self._closers: set[asyncio.Task[None]] = set()
+
+    @property
+    def node(self) -> Node:
+        """The node that this reaches."""
+        return self._node
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is open, as far as is known."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def connect(self) -> None:
+        """Open the connection if it is not open, also when a login has failed before."""
+        self._refused = None
+        await self.connection()
+
+    async def connection(self) -> asyncssh.SSHClientConnection:
+        """Return the open connection, opened now if need be; one attempt for all who wait."""
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        if self._refused is not None:
+            raise self._refused
+        if self._dialling is None or self._dialling.done():
+            self._dialling = asyncio.create_task(self._dialer.dial(Target.of(self._node)))
+        try:
+            self._connection = await asyncio.shield(self._dialling)
+        except (AuthenticationFailed, HostKeyError) as error:
+            self._refused = error
+            raise
+        return self._connection
+
+    async def close(self) -> None:
+        """Close the connection; what still runs on the node through it is ended there."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+            await asyncio.gather(self._dialling, return_exceptions=True)
+            if not self._dialling.cancelled() and self._dialling.exception() is None:
+                self._connection = self._dialling.result()
+        if self._connection is not None:
+            self._connection.close()
+            await self._connection.wait_closed()
+            self._connection = None
+        await asyncio.gather(*self._closers, return_exceptions=True)
+
+    async def run(
+        self, command: str, *, timeout_s: float = 30.0, stdin: bytes = b"", limit: int = 1 << 20
+    ) -> Completed:
+        """Run shell text by bash; each stream is kept up to ``limit`` bytes, the rest dropped.
+
+        A command ended by a signal has the exit status that a shell gives it (128 + number).
+
+        Raises:
+            CommandTimeout: it did not end within ``timeout_s``; it was ended on the node.
+            ConnectionLost: the connection broke; whether it had its effect is not known.
+        """
+        nonce = secrets.token_hex(8)
+        out, err = Capture(nonce, limit), Capture(nonce, limit)
+        script = shell.supervised(command, nonce=nonce, timeout_s=timeout_s, stdin_size=len(stdin))
+
+        def sink(data: bytes, is_err: bool) -> None:
+            (err if is_err else out).feed(data)
+
+        began, status, note = time.monotonic(), None, "not started"
+        try:
+            async with self._channel(script + stdin, sink) as channel:
+                began, note = time.monotonic(), "cancelled"
+                try:
+                    # not wait_for: Python 3.11's swallows a cancellation that meets the end
+                    async with asyncio.timeout(timeout_s + _GRACE_S):
+                        await channel.ended.wait()
+                except TimeoutError:
+                    note = "timed out"
+                    raise faults.too_slow(self._node, command, timeout_s) from None
+            took = time.monotonic() - began
+            if channel.lost:
+                note = "connection lost"
+                raise faults.lost(self._node.label, self._node.rank, faults.short(command))
+            if channel.exit_status in (124, 137) and took >= timeout_s:
+                note = "timed out"
+                raise faults.too_slow(self._node, command, timeout_s)
+            if not out.started:
+                note = "not started"
+                raise faults.no_bash(self._node, out.noise + err.noise)
+            status, note = channel.exit_status, ""
+        finally:
+            self._record(command, time.monotonic() - began, status, note)
+        return Completed(
+            command=command,
+            exit_status=channel.exit_status,
+            stdout=bytes(out.data),
+            stderr=bytes(err.data),
+            duration_s=took,
+            signal=channel.signal,
+            truncated=out.dropped + err.dropped > 0,
+        )
+
+    async def batch(self, jobs: Sequence[Job], *, width: int = 4) -> AsyncIterator[JobResult]:
+        """Run many small commands as one framed script; answers come as they are ready.
+
+        Each stream of a job is cut at ``shell.JOB_LIMIT`` bytes on the node.
+
+        Raises:
+            ConnectionLost: after the answers that came, when any is missing.
+            CommandTimeout: the node stopped answering although all time limits have passed.
+        """
+        if not jobs:
+            return
+        nonce = secrets.token_hex(8)
+        reader = FrameReader(nonce, [job.id for job in jobs])
+        news: asyncio.Queue[JobResult | None] = asyncio.Queue()
+        commands = {job.id: job.command for job in jobs}
+
+        def sink(data: bytes, is_err: bool) -> None:
+            if not is_err:
+                for result in reader.feed(data):
+                    news.put_nowait(result)
+
+        script = shell.batch(jobs, nonce=nonce, width=max(1, width))
+        async with self._channel(script, sink) as channel:
+            deadline = asyncio.get_running_loop().time() + _patience(jobs, max(1, width))
+            ending = asyncio.create_task(_tell(channel, news))
+            try:
+                while (result := await self._next(news, deadline)) is not None:
+                    self._record(commands[result.id], result.duration_s, result.exit_status)
+                    yield result
+            finally:
+                ending.cancel()
+                if not channel.ended.is_set():
+                    self._record_missing(reader, commands, "cancelled")
+        if not reader.started and not channel.lost:
+            raise faults.no_bash(self._node, reader.noise)
+        if not reader.complete:
+            self._record_missing(reader, commands, "connection lost")
+            count = f"{len(reader.missing)} of {len(jobs)} commands"
+            raise faults.lost(self._node.label, self._node.rank, count)
+
+    async def stream(self, command: str) -> AsyncIterator[bytes]:
+        """Run shell text without a time limit and yield its merged output in raw chunks.
+
+        A reader slower than the output loses the oldest bytes beyond 16 MiB, and a line in the
+        stream says how many. Ends when the command ends, whatever its exit status.
+
+        Raises:
+            ConnectionLost: the connection broke instead.
+        """
+        nonce = secrets.token_hex(8)
+        capture, tail = Capture(nonce, 0), Tail()
+
+        def sink(data: bytes, is_err: bool) -> None:
+            if not is_err and (kept := capture.strip(data)):
+                tail.put(kept)
+
+        script = shell.supervised(command, nonce=nonce, timeout_s=0, stdin_size=0, merge=True)
+        began, status, note = time.monotonic(), None, "cancelled"
+        try:
+            async with self._channel(script, sink) as channel:
+                ending = asyncio.create_task(_finish(channel, tail))
+                try:
+                    while chunk := await tail.get():
+                        yield chunk
+                finally:
+                    ending.cancel()
+                status, note = channel.exit_status, "connection lost" if channel.lost else ""
+            if note:
+                raise faults.lost(self._node.label, self._node.rank, faults.short(command))
+            if not capture.started:
+                raise faults.no_bash(self._node, capture.noise)
+        finally:
+            self._record(command, time.monotonic() - began, status, note)
+
+    async def upload(self, directory: str, files: Mapping[str, bytes]) -> None:
+        """Put files into a fresh private directory, all or nothing.
+
+        Raises:
+            UsageError: a name that is no plain file name.
+            RemoteError: the directory exists with other content, or the node could not write it.
+        """
+        await transfer.upload(self, directory, files)
+
+    def tunnel(self, host: str, port: int) -> AbstractAsyncContextManager[Path]:
+        """Forward a Unix socket here, in a 0700 folder, to ``host:port`` as seen from the node."""
+        return tunnels.tunnel(self.connection, self._node, host, port)
+
+    @asynccontextmanager
+    async def _channel(self, script: bytes, sink: Sink) -> AsyncIterator[ExecChannel]:
+        """Run a script; a body left early has the node end it. One of the node's few slots."""
+        await self._slots.acquire()
+        try:
+            channel = await self._open(script, sink)
+        except BaseException:
+            self._slots.release()
+            raise
+        try:
+            yield channel
+        finally:
+            if channel.ended.is_set():
+                self._slots.release()
+            else:
+                channel.abandon()
+                closer = asyncio.create_task(self._free(channel))
+                self._closers.add(closer)
+                closer.add_done_callback(self._closers.discard)
+
+    async def _free(self, channel: ExecChannel) -> None:
+        await channel.ended.wait()
+        self._slots.release()
+
+    async def _open(self, script: bytes, sink: Sink) -> ExecChannel:
+        """Open a channel. One that the node refused never started, so trying again is safe."""
+        for attempt in range(_OPEN_TRIES):
+            connection = await self.connection()
+            try:
+                async with asyncio.timeout(self._dialer.limits.connect_s):
+                    return await ExecChannel.open(connection, script, sink)
+            except asyncssh.ChannelOpenError as error:
+                problem: Exception = error
+            except (OSError, asyncssh.Error, TimeoutError) as error:
+                # the connection broke, or hangs: nothing has been sent on it for certain
+                connection.abort()
+                raise faults.lost(
+                    self._node.label, self._node.rank, "the start of a command"
+                ) from error
+            await asyncio.sleep(0.05 * 2**attempt)
+        raise ConnectionLost(
+            f"{self._node.label} opens no more sessions: {problem}.",
+            node=self._node.rank,
+            hint="Is MaxSessions of its sshd very low, or are many others logged in?",
+            retryable=True,
+        ) from problem
+
+    async def _next(
+        self, news: asyncio.Queue[JobResult | None], deadline: float
+    ) -> JobResult | None:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await news.get()
+        except TimeoutError:
+            raise faults.silent(self._node) from None
+
+    def _record(
+        self, command: str, duration_s: float, exit_status: int | None, note: str = ""
+    ) -> None:
+        if self._audit is not None:
+            self._audit.record(
+                self._node, command, duration_s=duration_s, exit_status=exit_status, note=note
+            )
+
+    def _record_missing(self, reader: FrameReader, commands: dict[str, str], note: str) -> None:
+        for name in reader.missing:
+            self._record(commands[name], 0.0, None, note)
+
+
+def _patience(jobs: Sequence[Job], width: int) -> float:
+    """Return how long a batch may take at most when every job uses up its time limit."""
+    lanes: dict[str, float] = {}
+    for job in jobs:
+        lanes[job.lane] = lanes.get(job.lane, 0.0) + job.timeout_s + 2 * _GRACE_S
+    return sum(lanes.values()) / width + max(lanes.values()) + _GRACE_S
+
+
+async def _tell(channel: ExecChannel, news: asyncio.Queue[JobResult | None]) -> None:
+    await channel.ended.wait()
+    news.put_nowait(None)
+
+
+async def _finish(channel: ExecChannel, tail: Tail) -> None:
+    await channel.ended.wait()
+    tail.end()

@@ -1,0 +1,88 @@
+"""All nodes of a preset, a connection each, opened side by side in waves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+
+from wizard.cluster import Cluster
+from wizard.remote.audit import AuditLog
+from wizard.remote.connection import SSHRemote
+from wizard.remote.dial import Dialer, Limits
+from wizard.remote.discovery import Discovered, discover
+
+__all__ = ["Discovered", "SSHFleet", "discover", "open_fleet"]
+
+
+class SSHFleet:
+    """The nodes, reached by SSH (the ``Fleet`` of :mod:`wizard.remote.api`).
+
+    Also an async context manager that closes everything at its end; it does not connect.
+    """
+
+    def __init__(
+        self, cluster: Cluster, *, audit: AuditLog | None = None, limits: Limits | None = None
+    ) -> None:
+        self.cluster = cluster
+        self._audit = audit
+        self._dialer = Dialer(limits or Limits())
+        hosts = [node.host for node in cluster.nodes]
+        self._remotes = tuple(
+            SSHRemote(
+                node,
+                self._dialer,
+                audit=audit,
+                peers=[host for n, host in enumerate(hosts) if n != node.rank],
+            )
+            for node in cluster.nodes
+        )
+
+    @property
+    def remotes(self) -> Sequence[SSHRemote]:
+        """One per node, in rank order."""
+        return self._remotes
+
+    async def connect(self) -> dict[int, Exception]:
+        """Open all connections side by side; return the errors by rank, empty when all are open."""
+        results = await asyncio.gather(
+            *(remote.connect() for remote in self._remotes), return_exceptions=True
+        )
+        errors: dict[int, Exception] = {}
+        for remote, result in zip(self._remotes, results, strict=True):
+            if isinstance(result, Exception):
+                errors[remote.node.rank] = result
+            elif isinstance(result, BaseException):
+                raise result
+        return errors
+
+    async def close(self) -> None:
+        """Close everything; idempotent."""
+        await asyncio.gather(*(remote.close() for remote in self._remotes))
+        await self._dialer.close()
+        if self._audit is not None:
+            self._audit.close()
+
+    async def __aenter__(self) -> SSHFleet:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def open_fleet(
+    cluster: Cluster, *, audit: AuditLog | None = None, limits: Limits | None = None
+) -> SSHFleet:
+    """Return the nodes of a cluster, not connected yet: each is, on first use.
+
+    Args:
+        cluster: nodes in rank order.
+        audit: where every remote command is noted; None: nowhere.
+        limits: time limits other than the usual ones.
+    """
+    return SSHFleet(cluster, audit=audit, limits=limits)

@@ -1,0 +1,173 @@
+r"""The shell text that carries our commands: pure, so that it can be read and tested by itself.
+
+Every exec channel runs the same constant command, a bash without start-up files that reads our
+script from stdin: nothing to quote for a login shell that may not be bash, nothing in ``ps``.
+What the account's own ``.bashrc`` printed before is told apart by a nonce (ssh.md, "Framing").
+
+Terminate, kill and close do not stop a process for root logins (ssh.md), so a watchdog in the
+script waits for the end of stdin and ends what we started. ``timeout`` makes a process group of
+its own and hands a TERM on to it, with KILL a second later.
+
+bash 4.3 is what a node may have: no EPOCHREALTIME, no ``wait -f``, no ``${x@Q}``.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from wizard.remote.api import Job
+
+ENTRY = "exec bash --norc --noprofile -s"
+KILL_AFTER_S = 1
+CHUNK = 3000  # bytes of output in a frame
+JOB_LIMIT = 1 << 18  # bytes kept of each stream of a job, cut on the node
+
+
+def marker(nonce: str) -> bytes:
+    """Return the line that divides a login shell's own noise from a command's output."""
+    return f"\x1e{nonce}\n".encode()
+
+
+def supervised(
+    command: str, *, nonce: str, timeout_s: float, stdin_size: int, merge: bool = False
+) -> bytes:
+    """Return the script that runs one command, to be followed on stdin by its own input.
+
+    Args:
+        command: shell text.
+        nonce: of :func:`marker`, printed on both streams before the command starts.
+        timeout_s: time limit on the node; 0 is none.
+        stdin_size: how many bytes of stdin after the script are the command's.
+        merge: both streams into stdout, in order.
+
+    The end of stdin after those bytes ends the command.
+    """
+    quoted = shlex.quote(command)
+    run = f"timeout -k {KILL_AFTER_S} {timeout_s:g} bash --norc --noprofile -c {quoted}"
+    mark = rf"printf '\036%s\n' {nonce}"
+    if stdin_size:
+        # /proc/self/fd re-opens the pipe of `<(:)` for one direction only, so that it can end.
+        pipe = "exec 9<> <(:); exec 7</proc/self/fd/9 6>/proc/self/fd/9 9>&-"
+        start = f"{run} <&7 6>&- 7<&- 8<&- & pid=$!"
+        feed = f"exec 7<&- >/dev/null 2>&1; head -c {stdin_size} >&6; exec 6>&-"
+        close = "exec 6>&- 7<&-"
+    else:
+        pipe = close = ":"
+        start = f"{run} </dev/null 8<&- & pid=$!"
+        feed = "exec >/dev/null 2>&1"
+    return f"""{{
+exec 8<&0 </dev/null
+{"exec 2>&1" if merge else ":"}
+{mark}
+{":" if merge else mark + " >&2"}
+{pipe}
+{start}
+{{ {feed}; IFS= read -r -d '' _; kill -TERM $pid; }} <&8 &
+dog=$!
+{close}
+exec 8<&- >/dev/null 2>&1
+wait $pid; rc=$?
+kill $dog
+exit $rc
+}}
+""".encode()
+
+
+def batch(jobs: Sequence[Job], *, nonce: str, width: int) -> bytes:
+    """Return the script that runs ``jobs`` and prints a frame for each piece of their answers.
+
+    Lanes run side by side up to ``width``, the jobs of a lane in order. A job costs four forks
+    beside the command's own. Frames are as :mod:`wizard.remote.frames` reads them. What a job
+    leaves running in its process group when it ends is ended with it.
+    """
+    lanes: dict[str, list[str]] = {}
+    for number, job in enumerate(jobs):
+        line = f"job {number} {job.timeout_s:g} {shlex.quote(job.command)}"
+        lanes.setdefault(job.lane, []).append(line)
+    functions = "\n".join(
+        f"lane_{number}() {{\n" + "\n".join(lines) + "\n}"
+        for number, lines in enumerate(lanes.values())
+    )
+    head = f"nonce={nonce} limit={JOB_LIMIT} chunk={CHUNK} width={width} lanes={len(lanes)}"
+    return "\n".join(["{", head + f" count={len(jobs)}", functions, _BATCH, "}", ""]).encode()
+
+
+# Descriptors: 3 our stdout, 4 and 7 read ends and 5 and 6 write ends of a job's streams,
+# 8 the channel's stdin for the watchdog and later the tokens of lanes that ended, 9 the token of
+# who may write a frame: bash writes a line at a time, so frames of two lanes would mix.
+_BATCH = rf"""
+exec 8<&0 3>&1 </dev/null >/dev/null 2>&1
+frame() {{
+  read -r -u 9 _
+  printf '\036%s %s %s %s %s\n%s\n' "$nonce" "$1" "$2" "$3" "${{#4}}" "$4" >&3
+  echo >&9
+}}
+emit() {{
+  local left=$limit n st buf zero
+  LC_ALL=C
+  while [ "$left" -gt 0 ]; do
+    n=$chunk; [ "$left" -lt "$n" ] && n=$left
+    buf='' zero=0
+    IFS= read -r -d '' -n "$n" -t "$3" buf; st=$?
+    [ "$st" -eq 0 ] && [ "${{#buf}}" -lt "$n" ] && zero=1
+    [ -n "$buf" ] || [ "$zero" = 1 ] && frame "$1" "$2" "$zero" "$buf"
+    [ "$st" -eq 1 ] && return 0
+    [ "$st" -gt 1 ] && return 1
+    left=$((left - ${{#buf}} - zero))
+  done
+  timeout "$3" cat
+}}
+pipes() {{
+  exec 5<> <(:); exec 4</proc/self/fd/5 5>&-
+  exec 5<> <(:); exec 7</proc/self/fd/5 5>&-
+}}
+job() {{
+  local out err rc began ended patience=$((${{2%.*}} + 4))
+  exec 5>/proc/self/fd/4 6>/proc/self/fd/7
+  emit o "$1" "$patience" <&4 5>&- 6>&- & out=$!
+  emit e "$1" "$patience" <&7 5>&- 6>&- & err=$!
+  read -r began _ </proc/uptime
+  timeout -k {KILL_AFTER_S} "$2" bash --norc --noprofile -c "$3" \
+    </dev/null >&5 2>&6 3>&- 4<&- 5>&- 6>&- 7<&- 8>&- 9>&- &
+  pid=$!
+  exec 5>&- 6>&-
+  wait $pid; rc=$?
+  read -r ended _ </proc/uptime
+  kill -TERM -- -$pid
+  wait $out || renew=1
+  wait $err || renew=1
+  [ -n "$renew" ] && {{ pipes; renew=''; }}
+  frame x "$1" "$rc" "$began $ended"
+}}
+lane() {{
+  pid='' renew=''
+  trap 'trap "" TERM; kill -TERM $pid $(jobs -p); exit 143' TERM
+  pipes
+  "lane_$1"
+  echo >&8
+}}
+body() {{
+  local i=0 free=$width
+  set +m
+  exec 8<&-; exec 8<> <(:) 9<> <(:)
+  echo >&9
+  frame H "$count" 0 ''
+  while [ "$i" -lt "$lanes" ]; do
+    if [ "$free" -gt 0 ]; then free=$((free - 1)); else read -r -u 8 _; fi
+    lane "$i" &
+    i=$((i + 1))
+  done
+  wait
+  frame T "$count" 0 ''
+}}
+set -m
+body & body=$!
+set +m
+{{ IFS= read -r -d '' _; kill -TERM -- -$body; }} <&8 3>&- & dog=$!
+exec 3>&- 8<&-
+wait $body
+kill -TERM -- -$body  # lanes that outlive a body that was killed
+kill $dog
+exit 0
+"""
