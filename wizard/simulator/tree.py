@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from wizard import recipes
 from wizard.cluster import Precision, Series
 from wizard.simulator import hccn
 from wizard.simulator.state import SimNode
@@ -31,13 +32,18 @@ PROGRAMS = {
 }
 SHARDS = 163  # as DeepSeek-V3.2-Exp comes
 SHARD_BYTES = {Precision.BF16: 8_400_000_000, Precision.W8A8: 4_300_000_000}
-MODELS = {  # where the recipes of every version look for the weights
-    Precision.BF16: ("/root/.cache/Modelers_Park/DeepSeek-V3.2-Exp",),
-    Precision.W8A8: (
-        "/root/.cache/modelscope/hub/models/vllm-ascend/DeepSeek-V3.2-Exp-W8A8",
-        "/root/.cache/modelscope/hub/models/vllm-ascend/DeepSeek-V3.2-W8A8",
-    ),
-}
+_HUB = "/root/.cache/modelscope/hub/models"  # where ModelScope keeps what it has fetched
+
+
+def models(precision: Precision) -> list[str]:
+    """Return the folders in which the recipes of every version look for the weights."""
+    found = set()
+    for name in recipes.names():
+        for scenario in recipes.load(name).scenarios:
+            if scenario.precision is precision:
+                model = scenario.local_model or scenario.model
+                found.add(model if model.startswith("/") else f"{_HUB}/{model}")
+    return sorted(found)
 
 
 def write_tools(folder: Path) -> None:
@@ -96,7 +102,7 @@ def write_tree(node: SimNode, precision: Precision, *, hccn_conf: bool, weights:
     (node.root / "usr/local/bin/npu-smi").symlink_to(bin_folder / "npu-smi")
     (node.root / "root/.cache").mkdir()
     if weights:
-        for model in MODELS[precision]:
+        for model in models(precision):
             _write_weights(node.path(model), precision)
 
 
