@@ -15,10 +15,12 @@ from typing import Any
 
 from wizard.cluster import Node
 from wizard.errors import RemoteError, Unreachable
+from wizard.launch import Launch
 from wizard.presets import Preset, parse_preset
 from wizard.remote.api import Completed, Job, JobResult
 from wizard.scripts import LaunchLabels, NodeScripts, image, served_model
 
+RPC = 13389  # of the guide, on node 0
 TOOLS = Path(__file__).parent / "tools"
 
 
@@ -246,3 +248,17 @@ class FakeFleet:
         finally:
             server.close()
             socket.unlink(missing_ok=True)
+
+
+def launch(fleet: FakeFleet, **options: object) -> Launch:
+    return Launch(fleet, fleet.preset, interval_s=0.05, **options)  # type: ignore[arg-type]
+
+
+async def started(fleet: FakeFleet) -> Launch:
+    """A launch whose start is over; the RPC port listens once node 0 was started."""
+    work = launch(fleet)
+    task = asyncio.create_task(work.start())
+    await until(lambda: task.done() or work.ranks[0].state == "running")
+    fleet.nodes[0].listens(RPC)
+    await task
+    return work

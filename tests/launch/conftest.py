@@ -1,0 +1,21 @@
+"""Fixtures of the bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.launch.bench import FakeFleet, preset, render
+from wizard.launch import gang
+
+
+@pytest.fixture
+def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gang, "render", render)
+    monkeypatch.setattr(gang, "_POLL_S", 0.02)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> FakeFleet:
+    return FakeFleet(preset(), tmp_path)

@@ -1,0 +1,117 @@
+"""Stopping, asking and reading what runs, and what is told beforehand, on the bench."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
+from wizard.errors import LaunchError
+
+pytestmark = pytest.mark.usefixtures("no_devices")
+
+
+async def test_similar_names_do_not_disturb(fleet: FakeFleet) -> None:
+    fleet.nodes[1].stranger("my-vllm-ascend-2")
+    work = await started(fleet)
+    assert work.state == "waiting"
+    fleet.nodes[0].listens()
+    assert await work.stop() == []
+    assert [c["Name"] for c in fleet.nodes[1].containers()] == ["/my-vllm-ascend-2"]
+
+
+async def test_stop_is_ordered_verified_and_idempotent(fleet: FakeFleet) -> None:
+    fleet.nodes[0].stranger("other")
+    work = await started(fleet)
+    fleet.nodes[0].listens()
+    assert await work.stop() == []
+    assert work.state == "stopped"
+    assert [r.state for r in work.ranks] == ["stopped", "stopped"]
+    assert [c["Name"] for c in fleet.nodes[0].containers()] == ["/other"]
+    assert fleet.nodes[0].status == "running"
+    assert fleet.nodes[1].containers() == []
+    assert await launch(fleet).stop() == []
+
+
+async def test_stop_names_the_node_where_something_may_be_left(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    fleet.nodes[0].listens()
+    fleet.nodes[1].unreachable = True
+    problems = await work.stop()
+    assert len(problems) == 1
+    assert [r.state for r in work.ranks] == ["stopped", "unreachable"]
+    assert "may be left on node 1 (10.0.0.12)" in problems[0]
+    assert fleet.nodes[0].containers() == []
+    fleet.nodes[1].unreachable = False
+    assert await work.stop() == []
+    assert fleet.nodes[1].containers() == []
+
+
+async def test_stop_sees_a_port_that_stays_open(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wizard.launch import stopping
+
+    monkeypatch.setattr(stopping, "CLOSE_S", 0.2)
+    work = await started(fleet)
+    # found again by another process, as the command line does; the bench's RPC port stays open
+    problems = await launch(fleet).stop()
+    assert fleet.nodes[0].containers() == []
+    assert work.state == "waiting"
+    assert problems == [f"port {RPC} (data-parallel RPC) is still in use on node 0 (10.0.0.11)."]
+
+
+async def test_stop_while_followed_is_no_failure(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    fleet.nodes[0].listens()
+    follow = asyncio.create_task(work.follow())
+    await until(lambda: all(node.streams for node in fleet.nodes))
+    assert await work.stop() == []
+    await asyncio.wait_for(follow, 10)
+    assert work.state == "stopped"
+    assert [r.state for r in work.ranks] == ["stopped", "stopped"]
+
+
+async def test_status(fleet: FakeFleet) -> None:
+    report = await launch(fleet).status()
+    assert (report.serving, report.exit_status, report.launch_id) == (False, 1, "")
+    assert [n.state for n in report.nodes] == ["absent", "absent"]
+    work = await started(fleet)
+    async with fleet.serving():
+        report = await launch(fleet).status()
+    assert (report.serving, report.exit_status) == (True, 0)
+    assert report.launch_id == work.launch_id
+    assert report.to_json()["nodes"][1]["state"] == "running"
+    assert "node 1 (10.0.0.12): running since" in report.to_text()
+    fleet.nodes[1].unreachable = True
+    report = await launch(fleet).status()
+    assert (report.serving, report.exit_status) == (False, 3)
+
+
+async def test_logs(fleet: FakeFleet) -> None:
+    with pytest.raises(LaunchError, match="no container of lab is on node 1"):
+        await anext(launch(fleet).logs(1))
+    await started(fleet)
+    fleet.nodes[1].says("\x1b[1;36mone\x1b[0m", "two")
+    assert [line async for line in launch(fleet).logs(1)] == ["one", "two"]
+    following = launch(fleet).logs(1, follow=True)
+    assert [await anext(following), await anext(following)] == ["one", "two"]
+    fleet.nodes[1].says("three")
+    assert await asyncio.wait_for(anext(following), 10) == "three"
+    fleet.nodes[1].dies()
+    assert await asyncio.wait_for(anext(following, None), 10) is None
+
+
+def test_the_plan_names_order_and_ports(fleet: FakeFleet) -> None:
+    text = "\n".join(launch(fleet).plan())
+    assert "2 nodes" in text
+    assert "wait until its RPC port 13389 listens" in text
+    assert text.index("start it on node 0") < text.index("start node 1 (10.0.0.12)")
+
+
+def test_the_plan_of_one_node_has_no_rpc(tmp_path: Path) -> None:
+    text = "\n".join(launch(FakeFleet(preset(1), tmp_path)).plan())
+    assert "RPC" not in text
+    assert "others" not in text
