@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from asyncio.subprocess import DEVNULL
 from pathlib import Path
 
 import asyncssh
@@ -85,6 +87,41 @@ async def test_an_identity_file_that_is_none_is_named(lab: Lab, content: str | N
         with pytest.raises(AuthenticationFailed, match="missing-key of node 0"):
             await fleet.remotes[0].connect()
     assert server.logins == []
+
+
+def _locked(lab: Lab) -> str:
+    """The accepted key, with a passphrase."""
+    path = lab.folder / "locked"
+    key = asyncssh.read_private_key(str(lab.keys / "id"))
+    key.write_private_key(str(path), "pkcs8-pem", passphrase="secret")
+    return str(path)
+
+
+async def test_a_key_with_a_passphrase_and_no_agent_is_told(lab: Lab) -> None:
+    (server,) = await lab.add()
+    async with lab.fleet(lab.node(0, identity_file=_locked(lab))) as fleet:
+        with pytest.raises(AuthenticationFailed, match=r"no SSH key.*node 0.*passphrase.*agent"):
+            await fleet.remotes[0].connect()
+    assert server.logins == []
+
+
+@pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="no ssh-agent here")
+async def test_a_key_with_a_passphrase_is_taken_from_the_agent(
+    lab: Lab, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lab.add()
+    socket = tmp_path_factory.mktemp("agent") / "s"
+    agent = await asyncio.create_subprocess_exec("ssh-agent", "-D", "-a", socket, stdout=DEVNULL)
+    try:
+        await wait_for(socket.exists)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        add = await asyncio.create_subprocess_exec("ssh-add", "-q", lab.keys / "id", stderr=DEVNULL)
+        assert await add.wait() == 0
+        async with lab.fleet(lab.node(0, identity_file=_locked(lab))) as fleet:
+            assert (await fleet.remotes[0].run("echo in")).stdout == b"in\n"
+    finally:
+        agent.terminate()
+        await agent.wait()
 
 
 async def test_nodes_behind_a_jump_host_share_one_connection_to_it(lab: Lab) -> None:

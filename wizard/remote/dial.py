@@ -82,6 +82,13 @@ class Dialer:
         witness = hostkeys.HostKeyWitness()
         try:
             async with self._gate, offered(options) as keys:
+                if not keys:
+                    raise AuthenticationFailed(
+                        f"There is no SSH key that could be offered to {target.label}.",
+                        node=target.rank,
+                        hint="Name an identity_file; a key with a passphrase must be loaded into"
+                        " ssh-agent.",
+                    )
                 return await self._connect(target, options, via, known, witness, keys)
         except asyncssh.HostKeyNotVerifiable as error:
             raise hostkeys.explain(
@@ -150,9 +157,9 @@ class Dialer:
                 return resolve(())
             try:
                 return resolve([read_identity(target.identity_file)])
-            except asyncssh.KeyEncryptionError:
-                return resolve(())  # the agent may hold it
             except (OSError, asyncssh.KeyImportError) as error:
+                if "passphrase" in str(error).lower():  # asyncssh has no class of its own for it
+                    return resolve(())  # the agent may hold it
                 raise AuthenticationFailed(
                     f"The identity_file {target.identity_file} of {target.label} cannot be"
                     f" used: {error}.",
