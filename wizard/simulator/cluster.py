@@ -107,8 +107,10 @@ class SimulatedCluster:
 
     async def start(self) -> None:
         """Bring everything up; afterwards :attr:`preset_path` can be used."""
-        self.directory = _run_directory()
+        # Named first, made second: from its first moment on somebody will remove it.
+        self.directory = _run_directory(self._run)
         await self._start_janitor()
+        self.directory.mkdir(mode=0o700)
         block = _free_block(self.count)
         self._world = World(self.series, self.scenario, self.speed, self._make_nodes(block))
         tree.write_tools(self.directory / "bin")
@@ -243,8 +245,8 @@ def usual_nodes(series: Series, precision: Precision) -> int:
     raise UsageError(f"The guide has no recipe for {precision.label} on {series.value}.")
 
 
-def _run_directory() -> Path:
-    return Path(tempfile.mkdtemp(prefix="v32-sim-")).resolve()
+def _run_directory(run: str) -> Path:
+    return Path(tempfile.gettempdir()).resolve() / f"v32-sim-{run}"
 
 
 def _free_block(count: int) -> str:

@@ -148,8 +148,9 @@ class Container:
         assert process.stdout is not None
         assert process.stderr is not None
         readers = asyncio.gather(self._read(process.stdout, "o"), self._read(process.stderr, "e"))
-        code = await process.wait()
+        await _exit_of(process.pid)
         self.kill_rest()  # the first process of a container takes all others with it
+        code = await process.wait()  # asyncio also waits for the pipes, which the others held
         await readers
         self.exit_code = code if code >= 0 else 128 - code
         self.status, self.finished = "exited", time.time()
@@ -186,14 +187,21 @@ class Container:
             with suppress(ProcessLookupError):
                 self.process.send_signal(number)
 
-    def kill_rest(self) -> None:
-        """Kill whatever still runs in the container."""
-        mark = f"V32_SIM_CONTAINER={self.id}".encode()
+    def pids(self) -> list[int]:
+        """Return the processes that run in the container."""
+        mark, found = f"V32_SIM_CONTAINER={self.id}".encode(), []
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 with suppress(OSError):
                     if mark in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
-                        os.kill(int(entry), signal.SIGKILL)
+                        found.append(int(entry))
+        return found
+
+    def kill_rest(self) -> None:
+        """Kill whatever still runs in the container."""
+        for pid in self.pids():
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
     async def stop(self, seconds: float, number: int = signal.SIGTERM) -> None:
         """End it: ``number`` first, and SIGKILL when it still runs after ``seconds``."""
@@ -272,6 +280,21 @@ class Container:
         if self.status == "exited":
             return f"Exited ({self.exit_code}) {_ago(self.finished)} ago"
         return "Created"
+
+
+async def _exit_of(pid: int) -> None:
+    """Wait until a process ends, whoever still holds its pipes."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return  # it has ended, and was taken note of
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
 
 
 def _ago(since: float | None) -> str:

@@ -152,7 +152,10 @@ class Daemon:
     # --- ending ----------------------------------------------------------------------------
 
     async def _stop(self, call: Call, o: Options, _tty: bool) -> int:
-        seconds = float(o.last("time", "timeout") or 10)
+        text = o.last("time", "timeout") or "10"
+        if not text.isdigit():
+            raise Refused(f'invalid argument "{text}" for "-t, --time" flag: invalid syntax', 125)
+        seconds = float(text)
         number = _signal(o.last("signal") or "TERM")
         for name in o.rest:
             await self._find(call.node, name).stop(seconds, number)
@@ -242,6 +245,8 @@ class Daemon:
     async def _exec(self, call: Call, o: Options, tty: bool) -> int:
         if "tty" in o.switches and not tty:
             raise Refused("the input device is not a TTY")
+        if len(o.rest) < 2:
+            raise Refused('"docker exec" requires at least 2 arguments.')
         name, *command = o.rest
         container = self._find(call.node, name)
         if not container.running:

@@ -75,7 +75,7 @@ async def send_logs(
     """Send a container's log, and with ``follow`` what comes, until it or the caller ends."""
     after = _moment(since) if since else 0
     records = [r for r in container.log if r.time_ns >= after]
-    if tail is not None and tail != "all":
+    if tail is not None and tail.isdigit():  # any other word means all, as in docker
         records = records[-int(tail) :] if int(tail) else []
     position = len(container.log)
     await _send(call, records, stamps)
