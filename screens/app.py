@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -14,11 +14,15 @@ from textual.screen import Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from screens.base import STEP_NAMES, Goto, StepScreen
+from screens.chat import ChatScreen
 from screens.checks import ChecksScreen
 from screens.hardware import HardwareScreen
+from screens.launch import LaunchScreen
 from screens.nodes import NodesScreen
+from screens.preview import PreviewScreen
 from screens.start import StartScreen
-from screens.widgets.dialog import Confirm, TooSmall
+from screens.troubleshooting import TroubleshootingScreen
+from screens.widgets.dialog import Answer, Confirm, TooSmall
 from screens.widgets.glyphs import use_ascii
 from wizard.session import Session, Step
 
@@ -28,6 +32,10 @@ SCREENS: dict[Step, type[StepScreen]] = {
     Step.HARDWARE: HardwareScreen,
     Step.NODES: NodesScreen,
     Step.CHECKS: ChecksScreen,
+    Step.TROUBLESHOOTING: TroubleshootingScreen,
+    Step.PREVIEW: PreviewScreen,
+    Step.LAUNCH: LaunchScreen,
+    Step.CHAT: ChatScreen,
 }
 
 
@@ -50,6 +58,7 @@ class WizardApp(App[int]):
     def __init__(self, session: Session, *, ascii_only: bool = False) -> None:
         super().__init__()
         self.session = session
+        self._launch_state = ""
         use_ascii(ascii_only)
         if ascii_only:
             ScrollBar.renderer = _PlainScrollBar
@@ -69,9 +78,21 @@ class WizardApp(App[int]):
         return SCREENS[step](self.session)
 
     def _drain(self) -> None:
+        if not self.is_running:  # on the way out the widgets go before the timer
+            return
         screen = self.screen
         if isinstance(screen, StepScreen) and screen.is_mounted:
             screen.drain()
+        launch = self.session.launch
+        state = launch.state if launch is not None else ""
+        if state != self._launch_state:
+            self._launch_state = state
+            if state in ("ready", "failed") and not isinstance(screen, LaunchScreen):
+                word = "serves: the model can be asked." if state == "ready" else "has failed."
+                severity: Literal["information", "error"] = (
+                    "information" if state == "ready" else "error"
+                )
+                self.notify(f"The launch {word}", severity=severity, markup=False)
 
     def on_goto(self, message: Goto) -> None:
         """Show another step."""
@@ -107,20 +128,32 @@ class WizardApp(App[int]):
         if not any(isinstance(screen, Confirm) for screen in self.screen_stack):
             self.run_worker(self._leave(), exit_on_error=False)
 
+    def _about_launch(self) -> Confirm:
+        """Ask what becomes of the launch; only what is true can be chosen."""
+        cancel: Answer = ("cancel", "Cancel", "default")
+        stop: Answer = ("stop", "Stop it and quit", "error")
+        leave: Answer = ("leave", "Leave it running", "primary")
+        if self.session.demo:
+            return Confirm(
+                "A launch runs on the simulated nodes. They end with this program.", (cancel, stop)
+            )
+        launch = self.session.launch
+        if launch is not None and launch.state in ("pending", "starting"):
+            return Confirm(
+                "The launch is being started. It can be left only once all nodes run; quitting "
+                "now undoes what was started.",
+                (cancel, stop),
+            )
+        return Confirm(
+            "A launch runs on the nodes. It goes on without the wizard, and is found again "
+            "when you come back.",
+            (cancel, leave, stop),
+        )
+
     async def _leave(self) -> None:
         session = self.session
         if session.launch_active:
-            answer = await self.push_screen_wait(
-                Confirm(
-                    "A launch runs on the nodes. It goes on without the wizard, and is found again "
-                    "when you come back.",
-                    (
-                        ("cancel", "Cancel", "default"),
-                        ("leave", "Leave it running", "primary"),
-                        ("stop", "Stop it and quit", "error"),
-                    ),
-                )
-            )
+            answer = await self.push_screen_wait(self._about_launch())
         elif session.checks_running:
             answer = await self.push_screen_wait(
                 Confirm(
@@ -132,9 +165,8 @@ class WizardApp(App[int]):
             answer = "leave"
         if answer == "stop":
             self.notify("Stopping the launch on every node", markup=False, timeout=60)
-            problems = await session.stop_launch()
-            if problems:
-                self.notify("\n".join(problems), severity="error", markup=False, timeout=60)
+            if problem := await session.stop_launch():
+                self.notify(problem, severity="error", markup=False, timeout=60)
                 return
         if answer in ("leave", "stop"):
             self.exit(0)

@@ -135,6 +135,12 @@ class StepScreen(Screen[None]):
             lines.append(plain(f"  {keys:<12}", "bold") + plain(binding.description))
         self.app.push_screen(Notice(text + plain("\n").join(lines)))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The first step has nothing before it, the last nothing after it."""
+        if (action, self.step) in (("back", Step.START), ("next", Step.CHAT)):
+            return False
+        return super().check_action(action, parameters)
+
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Back and Next; a step handles its own buttons in :meth:`pressed`."""
         event.stop()

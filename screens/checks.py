@@ -42,7 +42,7 @@ class ChecksScreen(StepScreen):
         Binding("r", "rerun", "Re-run", id="checks.rerun"),
         Binding("a", "all", "Run all", show=False, id="checks.all"),
         Binding("f", "filter", "Failures", id="checks.filter"),
-        Binding("x", "failure", "Next failure", id="checks.failure"),
+        Binding("x", "failure", "Next bad", id="checks.failure"),
         Binding("y", "copy", "Copy", id="checks.copy"),
         Binding("pagedown", "node(1)", "Next node", show=False, id="checks.next_node"),
         Binding("pageup", "node(-1)", "Previous node", show=False, id="checks.previous_node"),

@@ -60,8 +60,8 @@ class NodesScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f6", "add", "Add", id="nodes.add"),
         Binding("f8", "remove", "Remove", id="nodes.remove"),
-        Binding("ctrl+up,f4", "move(-1)", "Move up", id="nodes.up", key_display="F4"),
-        Binding("ctrl+down,f5", "move(1)", "Move down", id="nodes.down", key_display="F5"),
+        Binding("ctrl+up,f4", "move(-1)", "Up", id="nodes.up", key_display="F4"),
+        Binding("ctrl+down,f5", "move(1)", "Down", id="nodes.down", key_display="F5"),
     ]
 
     def body(self) -> ComposeResult:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wizard.checks.board import Board
-from wizard.checks.model import CellKey
+from wizard.checks.model import CellKey, Result
 from wizard.cluster import Cluster
 from wizard.logbuffer import LogBuffer
 from wizard.remote.api import Fleet, Remote
@@ -197,6 +197,11 @@ class FindingLike(Protocol):
         """Commands that mend it: ``command``, ``node``, ``device``, ``risk``."""
         ...
 
+    @property
+    def because(self) -> Sequence[Any]:
+        """Cells that are bad only because of it: the fields of a CellKey."""
+        ...
+
 
 class StoreLike(Protocol):
     """The saved and shipped presets."""
@@ -267,6 +272,11 @@ def _findings(board: Board, cluster: Cluster) -> list[FindingLike]:
     return found
 
 
+def _explain(result: Result) -> str:
+    sentence: str = import_module("wizard.troubleshooting.findings").explain(result)
+    return sentence
+
+
 def _choices(recipe: str) -> list[Choice]:
     from wizard.recipes import choices  # noqa: PLC0415
 
@@ -299,6 +309,7 @@ class Rooms:
     render: Callable[[Preset], list[NodeScripts]] = _render
     guide_diff: Callable[[Preset], str] = _guide_diff
     findings: Callable[[Board, Cluster], list[FindingLike]] = _findings
+    explain: Callable[[Result], str] = _explain
     choices: Callable[[str], list[Choice]] = _choices
     build: Callable[[Mapping[str, Any]], Preset] = _build
     store: Callable[[], StoreLike] = _store

@@ -7,6 +7,7 @@ is a task of its own, never of a screen.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ class Session:
         self.checks_error = ""
         self.launch: LaunchLike | None = None
         self.launch_error = ""
+        self.launch_since = 0.0  # monotonic: when it was started, or found, here
+        self.stop_error = ""
         self.chat = Conversation()
         self.autosave = Autosave(self.rooms.autosave, self.rooms.autosave_delay_s)
         self._checked: Cluster | None = None  # the cluster that ``checks`` is about
@@ -285,6 +288,7 @@ class Session:
             return True
         if not await self.launch.attach():
             return False
+        self.launch_since = time.monotonic()
         self._spawn("launch", self.launch.follow())
         return True
 
@@ -292,21 +296,34 @@ class Session:
         """Launch what :meth:`plan_launch` made, and follow it, in the background."""
         if self.launch is None or self.launch_active:
             return
-        self.launch_error = ""
+        self.launch_error, self.launch_since = "", time.monotonic()
         self._spawn("launch", self._run_launch(self.launch))
 
     async def _run_launch(self, launch: LaunchLike) -> None:
         await launch.start()
         await launch.follow()
 
-    async def stop_launch(self) -> list[str]:
-        """Stop the launch on every node and verify; return what went wrong, one line each."""
-        if self.launch is None:
-            return []
+    @property
+    def stopping(self) -> bool:
+        """Whether the launch is being stopped now."""
+        return self._busy("stop")
+
+    def begin_stop(self) -> None:
+        """Stop the launch on every node and verify, in the background; ``stop_error`` tells."""
+        if self.launch is not None and not self.stopping:
+            self.stop_error = ""
+            self._spawn("stop", self._run_stop(self.launch))
+
+    async def _run_stop(self, launch: LaunchLike) -> None:
         await self._end("launch")
-        problems = await self.launch.stop()
-        self.launch_error = "; ".join(problems)
-        return problems
+        self.stop_error = "; ".join(await launch.stop())
+
+    async def stop_launch(self) -> str:
+        """Stop the launch, or wait for the stop that goes on; return what went wrong, or ""."""
+        self.begin_stop()
+        if "stop" in self._tasks:
+            await asyncio.shield(self._tasks["stop"])
+        return self.stop_error
 
     # -- chat
 

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 Variant = Literal["default", "primary", "success", "warning", "error"]
+Answer = tuple[str, str, Variant]  # id, label, colour
 
 
 class Confirm(ModalScreen[str]):
@@ -39,7 +40,7 @@ class Confirm(ModalScreen[str]):
     Ask Input { width: 60; }
     """
 
-    def __init__(self, question: str, answers: Sequence[tuple[str, str, Variant]]) -> None:
+    def __init__(self, question: str, answers: Sequence[Answer]) -> None:
         super().__init__()
         self._question, self._answers = question, answers
 

@@ -26,34 +26,49 @@ class LogView(ScrollView, can_focus=True):
 
     def __init__(self, log: LogBuffer | None = None, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.source = log or LogBuffer(1)
+        self.source = LogBuffer(1) if log is None else log  # an empty one is false
         self._seen = -1
         self._start = 0
         self._widest = 0
+        self._follow = True  # the end, until the user scrolls away from it
 
     def show(self, log: LogBuffer) -> None:
         """Show another log, at its end."""
         if log is not self.source:
             self.source, self._seen, self._start, self._widest = log, -1, log.start, 0
             self.drain()
-            self.scroll_end(animate=False, force=True)
+            self._to_end()
 
     def drain(self) -> None:
         """Take up what was written since the last time."""
         log = self.source
         if log.revision == self._seen:
             return
-        following = self.scroll_offset.y >= self.max_scroll_y - 1 or self._seen < 0
         self._seen = log.revision
         fallen, self._start = log.start - self._start, log.start
         self._widest = max(self._widest, *(len(x) for x in log.tail(200)), 1)
         self.virtual_size = Size(min(self._widest, 2000), len(log))
-        if following:
-            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        if self._follow:
+            self._to_end()
         elif fallen > 0:
             # The lines under the reader's eyes must not move when old ones fall out.
             self.scroll_to(y=max(0, self.scroll_offset.y - fallen), animate=False, immediate=True)
         self.refresh()
+
+    def _to_end(self) -> None:
+        # forced: the scroll bar that would allow it only comes with the next layout
+        self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
+        self._follow = True
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow the end again once the user has come back to it."""
+        super().watch_scroll_y(old_value, new_value)
+        self._follow = new_value >= self.max_scroll_y - 1
+
+    def on_resize(self) -> None:
+        """Stay at the end when the room changes."""
+        if self._follow:
+            self._to_end()
 
     def on_mount(self) -> None:
         """Start at the end."""

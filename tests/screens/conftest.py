@@ -28,7 +28,7 @@ def open_wizard() -> Open:
     async def opened(
         session: Session, *, size: tuple[int, int] = (80, 24)
     ) -> AsyncIterator[Pilot[int]]:
-        async with WizardApp(session).run_test(size=size) as pilot:
+        async with WizardApp(session).run_test(size=size, notifications=True) as pilot:
             await pilot.pause()
             try:
                 yield pilot

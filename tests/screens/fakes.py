@@ -56,6 +56,7 @@ class FakeCheckRun:
     def __init__(self, fleet: Fleet, cluster: Cluster) -> None:
         self.fleet, self.cluster, self.board = fleet, cluster, Board()
         self.bad: dict[CellKey, Status] = {}
+        self.problem = ""
         self.done = asyncio.Event()
         self.running = False
         self.duration_s = 12.0
@@ -90,6 +91,7 @@ class FakeCheckRun:
                 exit_code=1 if bad else 0,
                 output="link status: DOWN\n" if bad else "link status: UP\n",
                 duration_s=0.21,
+                value={"problem": self.problem} if bad and self.problem else {},
             )
         )
 
@@ -220,6 +222,7 @@ class World:
         self.launches: list[FakeLaunch] = []
         self.launch_type: type[FakeLaunch] = FakeLaunch
         self.bad: dict[CellKey, Status] = {}
+        self.problem = ""  # what every bad answer says that it is
         self.store = FakeStore()
         self.asked: list[list[dict[str, str]]] = []
         self.reply: tuple[str | Exception, ...] = ("Hello ", "**there**")
@@ -251,7 +254,7 @@ class World:
 
     def _check_run(self, fleet: Fleet, cluster: Cluster) -> FakeCheckRun:
         self.runs.append(FakeCheckRun(fleet, cluster))
-        self.run.bad = self.bad
+        self.run.bad, self.run.problem = self.bad, self.problem
         return self.run
 
     def _launch(self, fleet: Fleet, preset: Preset) -> FakeLaunch:

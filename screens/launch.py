@@ -1,0 +1,302 @@
+"""Step 7: launch on all nodes, follow it, stop it. The engine runs it; this only shows."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Static
+
+from screens.base import StepScreen
+from screens.widgets.dialog import Answer, Confirm
+from screens.widgets.glyphs import glyph, known
+from screens.widgets.logview import LogView
+from screens.widgets.palette import COLOURS, plain, status_text
+from screens.widgets.tabline import TabLine
+from wizard.errors import WizardError
+from wizard.rooms import LaunchLike, RankLike
+from wizard.session import Step
+
+
+class LogPane(Vertical):
+    """One node's log under its name."""
+
+    def __init__(self, rank: RankLike) -> None:
+        super().__init__()
+        self.rank = rank
+        self.view = LogView(rank.log)
+
+    def compose(self) -> ComposeResult:
+        """Name above log."""
+        yield Static(f"node {self.rank.rank} {self.rank.host}", classes="title", markup=False)
+        yield self.view
+
+
+class LaunchScreen(StepScreen):
+    """The plan before the launch; stages and logs from then on."""
+
+    step = Step.LAUNCH
+    heading = "Launch, and follow it until it serves"
+    next_label = "Chat"
+    help_text = (
+        "l launches after a question; s stops it again, on every node. The launch runs on the\n"
+        "nodes: leaving this screen or the wizard does not stop it. o shows another node's log,\n"
+        "Up, Down and Page keys scroll it; at its end it follows. y copies the shown log."
+    )
+    CSS_PATH = "launch.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "launch", "Launch", id="launch.launch"),
+        Binding("s", "stop", "Stop", id="launch.stop"),
+        Binding("o", "node", "Other node", id="launch.node"),
+        Binding("y", "copy", "Copy log", id="launch.copy"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """State, nodes, and the plan or the logs."""
+        self._launch: LaunchLike | None = None  # the one that the panes are about
+        self._told: object = None
+        self._looking = False
+        yield Static("", id="state", markup=False)
+        yield Static("", id="ranks", markup=False)
+        yield TabLine([], id="tabs")
+        with VerticalScroll(id="plan"):
+            yield Static("", markup=False)
+        yield Container(id="logs")
+
+    def buttons(self) -> ComposeResult:
+        """What l and s do; only the one that makes sense is there."""
+        yield Button("Launch", id="launch", variant="success", compact=True)
+        yield Button("Stop", id="stop", variant="error", compact=True)
+
+    async def on_mount(self) -> None:
+        """Show the launch there is; look for one on the nodes when we know of none."""
+        launch = self.session.launch
+        if launch is None or launch.state == "pending":
+            self._looking = True
+            self.run_worker(self._look(), exclusive=True, exit_on_error=False)
+        else:
+            await self._show_launch(launch)
+        self.drain()
+
+    async def _look(self) -> None:
+        try:
+            found = await self.session.attach()
+        except WizardError as error:
+            self.failed(error)
+            found = False
+        self._looking = False
+        launch = self.session.launch
+        if launch is None:
+            return
+        if found:
+            self.say("A launch of this preset runs already; it is followed here.", "pass")
+        await self._show_launch(launch)
+        if not found:
+            self.query_one("#launch").focus()
+
+    async def _show_launch(self, launch: LaunchLike) -> None:
+        self._launch, self._told = launch, None
+        self.query_one("#plan Static", Static).update("\n".join(launch.plan()))
+        logs = self.query_one("#logs")
+        await logs.remove_children()
+        await logs.mount_all(LogPane(rank) for rank in launch.ranks)
+        self.drain()
+
+    # -- draining
+
+    def drain(self) -> None:
+        """Take up what the engine wrote since the last time."""
+        session, launch = self.session, self._launch
+        begun = launch is not None and (launch.state != "pending" or session.launch_active)
+        waited = self._waited()
+        now = (
+            launch and (launch.revision, launch.state, launch.message),
+            (session.launch_error, session.stop_error, session.stopping, session.launch_active),
+            (self._looking, waited, begun),
+        )
+        if now != self._told:
+            self._told = now
+            self.query_one("#state", Static).update(self._state(waited))
+            self.query_one("#launch", Button).display = launch is not None and not (
+                session.launch_active or session.stopping
+            )
+            again = "Launch again" if begun else "Launch"
+            self.query_one("#launch", Button).label = again
+            self.query_one("#stop", Button).display = session.launch_active
+            self.query_one("#plan").display = launch is not None and not begun
+            self.query_one("#logs").display = self.query_one("#ranks").display = begun
+            if launch is not None and begun:
+                self.query_one("#ranks", Static).update(self._ranks(launch))
+                self.query_one(TabLine).set_labels([_tab(rank) for rank in launch.ranks])
+            self._arrange(begun)
+            self.refresh_bindings()
+        if begun:
+            for pane in self.query(LogPane):
+                if pane.display and pane.view.is_mounted:
+                    pane.view.drain()
+
+    def _waited(self) -> str:
+        """How long the launch has taken; coarse over SSH, where every repaint costs."""
+        launch, session = self._launch, self.session
+        if (
+            launch is None
+            or launch.state not in ("starting", "waiting")
+            or not session.launch_since
+        ):
+            return ""
+        seconds = int(time.monotonic() - session.launch_since)
+        seconds -= seconds % (10 if "SSH_CONNECTION" in os.environ else 1)
+        return f"{seconds // 60}:{seconds % 60:02}"
+
+    def _state(self, waited: str) -> Content:
+        session, launch = self.session, self._launch
+        if launch is None:
+            return plain("Looking for a launch on the nodes ..." if self._looking else "")
+        if session.stopping:
+            return status_text("waiting", "Stopping on every node ...")
+        if session.stop_error:
+            return status_text("failed", f"Not all is stopped: {session.stop_error}")
+        if session.launch_error:
+            return status_text("failed", f"The launch failed: {session.launch_error}")
+        if launch.state == "pending":
+            return plain("Nothing runs yet. This is what Launch does:")
+        words = f"{launch.state}: {launch.message}" if launch.message else launch.state
+        return status_text(launch.state, words + (f" ({waited})" if waited else ""))
+
+    def _ranks(self, launch: LaunchLike) -> Content:
+        order = {"failed": 0, "unreachable": 1, "aborted": 2}
+        ranks = sorted(launch.ranks, key=lambda r: (order.get(r.state, 3), r.rank))
+        width = max(len(rank.host) for rank in ranks)
+        lines = []
+        for rank in ranks:
+            sign = glyph(rank.state) if known(rank.state) else " "
+            head = plain(f"node {rank.rank:<2} {rank.host:<{width}}  ")
+            state = plain(f"{sign} {rank.state:<11}", f"bold {COLOURS.get(rank.state, '$text')}")
+            more = "  ".join(part for part in (rank.stage, rank.detail) if part)
+            lines.append(head + state + plain(f" {more}"))
+        return Content("\n").join(lines)
+
+    def _arrange(self, begun: bool) -> None:
+        """All logs side by side where there is room, else the current one."""
+        panes = list(self.query(LogPane))
+        tabs = self.query_one(TabLine)
+        wide = self.size.width >= 120 and len(panes) <= 4
+        tabs.display = begun and not wide and len(panes) > 1
+        self.query_one("#logs").styles.grid_size_columns = min(2, len(panes) or 1) if wide else 1
+        self.query_one("#logs").set_class(not wide, "-alone")
+        for index, pane in enumerate(panes):
+            pane.display = wide or index == tabs.current
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Panes come and go with the room."""
+        self._told = None
+
+    def on_tab_line_changed(self, event: TabLine.Changed) -> None:
+        """Show another node's log."""
+        event.stop()
+        self._told = None
+        self.drain()
+
+    # -- keys
+
+    def action_node(self) -> None:
+        """Go to the next node's log."""
+        panes = list(self.query(LogPane))
+        if panes and self.query_one("#logs").display:
+            tabs = self.query_one(TabLine)
+            tabs.current = (tabs.current + 1) % len(panes)
+            self._told = None
+            self.drain()
+            panes[tabs.current].view.focus()
+
+    def action_launch(self) -> None:
+        """Ask, then launch."""
+        session = self.session
+        if self._launch is not None and not (session.launch_active or session.stopping):
+            self.run_worker(self._ask_launch(self._launch), exclusive=True, exit_on_error=False)
+
+    async def _ask_launch(self, launch: LaunchLike) -> None:
+        count = len(launch.ranks)
+        question = f"Launch on {'1 node' if count == 1 else f'{count} nodes'} now?"
+        if doubt := self._doubt():
+            question += f"\n\n{doubt}"
+        answers: tuple[Answer, ...] = (("cancel", "Cancel", "default"), ("go", "Launch", "success"))
+        if await self.app.push_screen_wait(Confirm(question, answers)) != "go":
+            return
+        self.say("")
+        try:
+            if launch.state != "pending":  # the answers may have changed since it was made
+                await self.session.plan_launch()
+        except WizardError as error:
+            self.failed(error)
+            return
+        self.session.start_launch()
+        if self.session.launch is not None:
+            await self._show_launch(self.session.launch)
+        self.query(LogPane).first().view.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what can be done now."""
+        if action in ("launch", "stop"):
+            return self.session.launch_active is (action == "stop")
+        return super().check_action(action, parameters)
+
+    def _doubt(self) -> str:
+        """What speaks against a launch, or ""."""
+        session = self.session
+        if session.checks is None:
+            return "The checks have not been run."
+        if session.checks_are_of_other_nodes:
+            return "The checks are about other nodes than these: run them again first."
+        if session.checks_running:
+            return "The checks are still running."
+        bad = [f for f in session.findings() if f.severity != "warn"]
+        if not bad:
+            return ""
+        return f"The checks found {len(bad)} {'problem' if len(bad) == 1 else 'problems'}. " + (
+            f"The first: {bad[0].title}. The launch will probably fail."
+        )
+
+    def action_stop(self) -> None:
+        """Ask, then stop on every node."""
+        if self.session.launch_active and not self.session.stopping:
+            self.run_worker(self._ask_stop(), exclusive=True, exit_on_error=False)
+
+    async def _ask_stop(self) -> None:
+        answers: tuple[Answer, ...] = (
+            ("cancel", "Let it run", "default"),
+            ("stop", "Stop", "error"),
+        )
+        question = "Stop the launch on every node? Whoever uses the model loses it."
+        if await self.app.push_screen_wait(Confirm(question, answers)) == "stop":
+            self.session.begin_stop()
+
+    def action_copy(self) -> None:
+        """Copy the tail of the log that is shown."""
+        panes = list(self.query(LogPane))
+        if panes:
+            focused = [pane for pane in panes if pane.has_focus_within]
+            pane = (focused or [panes[self.query_one(TabLine).current]])[0]
+            log = pane.rank.log
+            self.copy("\n".join(log.tail(len(log))) + "\n", f"log of node {pane.rank.rank}")
+
+    def pressed(self, name: str) -> None:
+        """Launch and Stop, as buttons."""
+        self.action_launch() if name == "launch" else self.action_stop()
+
+    def may_leave(self) -> bool:
+        """Chat needs a model that is served."""
+        if not self.session.serving:
+            self.say("The chat opens once the model is served.", "warn")
+        return self.session.serving
+
+
+def _tab(rank: RankLike) -> Content:
+    sign = glyph(rank.state) if known(rank.state) else ""
+    return plain(f"log of node {rank.rank} ") + plain(sign, COLOURS.get(rank.state, "$text"))

@@ -1,0 +1,146 @@
+"""The launch: asked for, followed, outliving the screen, stopped."""
+
+from __future__ import annotations
+
+from textual.pilot import Pilot
+
+from tests.screens.fakes import FakeLaunch, World
+from tests.screens.pilots import Open, at, shown, until
+from tests.screens.test_checks import started
+from wizard.session import Step
+
+
+class Found(FakeLaunch):
+    runs_already = True
+
+
+class Stuck(FakeLaunch):
+    stop_problems = ("node 1 (10.0.0.12) cannot be reached",)
+
+
+async def launched(pilot: Pilot[int], world: World) -> None:
+    await until(pilot, lambda: "This is what Launch does" in shown(pilot))
+    await pilot.press("l")
+    await until(pilot, lambda: "Launch on 2 nodes now?" in shown(pilot))
+    await pilot.press("right", "enter")
+    await until(pilot, lambda: "follow" in world.launch.calls)
+
+
+async def test_it_asks_before_it_launches(world: World, open_wizard: Open) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "node 0 (10.0.0.11): container vllm-ascend" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: "The checks have not been run" in shown(pilot))
+        await pilot.press("enter")  # the harmless answer has the focus
+        await until(pilot, lambda: "Launch on 2 nodes now?" not in shown(pilot))
+        assert world.launch.calls == ["attach"]
+        await launched(pilot, world)
+        assert world.launch.calls == ["attach", "start", "follow"]
+
+
+async def test_stages_and_logs_are_shown_until_it_serves(world: World, open_wizard: Open) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)
+        world.launch.move("running", "weights 12 of 163", [f"line {n}" for n in range(50)])
+        await until(pilot, lambda: "weights 12 of 163" in shown(pilot))
+        await until(pilot, lambda: "line 49" in shown(pilot))
+        assert "line 3 " not in shown(pilot)  # it follows the end
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: "once the model is served" in shown(pilot))
+        world.launch.ranks[1].log.extend(["only of node 1"])
+        await pilot.press("o")
+        await until(pilot, lambda: "only of node 1" in shown(pilot))
+        world.launch.move("ready", "serving")
+        await until(pilot, lambda: "✓ ready" in shown(pilot))
+        await pilot.press("ctrl+n")
+        await at(pilot, Step.CHAT)
+
+
+async def test_it_goes_on_when_the_screen_is_left(world: World, open_wizard: Open) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)
+        await pilot.press("escape")
+        await at(pilot, Step.PREVIEW)
+        assert session.launch_active
+        world.launch.move("ready", "serving", ["Application startup complete."])
+        await until(pilot, lambda: "The launch serves" in shown(pilot))
+        await pilot.press("ctrl+n")
+        await until(pilot, lambda: "Application startup complete." in shown(pilot))
+        assert len(world.launches) == 1
+
+
+async def test_a_failure_is_named_and_can_be_tried_again(world: World, open_wizard: Open) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)
+        world.launch.ranks[1].detail = "HCCL port 16666 is taken"
+        world.launch.move("failed", "ranks", ["RuntimeError: boom"])
+        await until(pilot, lambda: "HCCL port 16666 is taken" in shown(pilot))
+        assert "Launch again" in shown(pilot)
+        await pilot.press("l")
+        await until(pilot, lambda: "now?" in shown(pilot))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: len(world.launches) == 2)
+        await until(pilot, lambda: world.launch.calls == ["start", "follow"])
+
+
+async def test_a_launch_that_runs_already_is_found(world: World, open_wizard: Open) -> None:
+    world.launch_type = Found
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "runs already" in shown(pilot))
+        assert world.launch.calls == ["attach", "follow"]
+
+
+async def test_stop_asks_and_says_what_is_left(world: World, open_wizard: Open) -> None:
+    world.launch_type = Stuck
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)
+        await pilot.press("s")
+        await until(pilot, lambda: "Stop the launch on every node?" in shown(pilot))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "Not all is stopped: node 1" in shown(pilot))
+
+
+async def test_quit_while_it_runs_asks(world: World, open_wizard: Open) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)
+        world.launch.move("running", "weights")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "Leave it running" in shown(pilot))
+        await pilot.press("enter")  # Cancel
+        await until(pilot, lambda: "Leave it running" not in shown(pilot))
+        assert pilot.app.is_running
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "Leave it running" in shown(pilot))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: not pilot.app.is_running)
+        assert "stop" not in world.launch.calls
+
+
+async def test_quit_can_stop_it(world: World, open_wizard: Open) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)
+        world.launch.move("running", "weights")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "Stop it and quit" in shown(pilot))
+        await pilot.press("right", "right", "enter")
+        await until(pilot, lambda: not pilot.app.is_running)
+        assert world.launch.calls[-1] == "stop"
+
+
+async def test_leaving_is_not_offered_while_it_is_being_started(
+    world: World, open_wizard: Open
+) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)  # the stand-in stays in "starting"
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "is being started" in shown(pilot))
+        assert "Leave it running" not in shown(pilot)
