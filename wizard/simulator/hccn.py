@@ -12,6 +12,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from wizard.cluster import Series
+from wizard.simulator import hccn_conf
 from wizard.simulator.state import Device, Output, SimNode, World
 
 DONE = "Cmd executed successfully!\n"
@@ -229,7 +230,7 @@ def _set_ip(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
     if ip is None or mask is None:
         return Output(stderr="Command execute failed!\n", code=1)
     d.ip, d.netmask = ip, mask
-    _save(n, d)
+    hccn_conf.save(n, d)
     return Output(DONE)
 
 
@@ -239,7 +240,7 @@ def _set_gateway(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
     if gateway is None or network is None or ipaddress.IPv4Address(gateway) not in network:
         return Output(stderr="Command execute failed!\n", code=1)
     d.gateway = gateway
-    _save(n, d)
+    hccn_conf.save(n, d)
     return Output(DONE)
 
 
@@ -248,7 +249,7 @@ def _set_netdetect(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
     if target is None:
         return Output(stderr="Command execute failed!\n", code=1)
     d.netdetect = None if target == "0.0.0.0" else target  # noqa: S104
-    _save(n, d)
+    hccn_conf.save(n, d)
     return Output(DONE)
 
 
@@ -256,7 +257,7 @@ def _set_tls(_w: World, n: SimNode, d: Device, argv: list[str]) -> Output:
     if argv not in (["enable", "0"], ["enable", "1"]):
         return BAD_COMMAND
     d.tls = argv[1] == "1"
-    _save(n, d)
+    hccn_conf.save(n, d)
     return Output(DONE)
 
 
@@ -267,7 +268,7 @@ def _recovery(_w: World, n: SimNode, d: Device, _a: list[str]) -> Output:
 
 def _recover(node: SimNode, d: Device) -> None:
     """Apply hccn.conf again, and bring the port up when it has light."""
-    conf = read_conf(node)
+    conf = hccn_conf.read_conf(node)
     d.ip = conf.get(f"address_{d.id}", d.ip)
     d.netmask = conf.get(f"netmask_{d.id}", d.netmask)
     d.gateway = conf.get(f"gateway_{d.id}", d.gateway)
@@ -275,38 +276,6 @@ def _recover(node: SimNode, d: Device) -> None:
     if d.light and not d.link_up:
         d.changes.insert(0, (time.time(), True))
     d.link_up = d.light
-
-
-# --- hccn.conf -----------------------------------------------------------------------------
-
-
-def read_conf(node: SimNode) -> dict[str, str]:
-    """Return the keys of the node's /etc/hccn.conf; empty when there is none."""
-    try:
-        text = node.path("/etc/hccn.conf").read_text()
-    except OSError:
-        return {}
-    lines = (line.split("#")[0].strip() for line in text.splitlines())
-    return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def conf_lines(device: Device) -> dict[str, str]:
-    """Return what hccn.conf says of one device."""
-    values = {
-        "address": device.ip,
-        "netmask": device.netmask if device.ip else None,
-        "gateway": device.gateway,
-        "netdetect": device.netdetect,
-        "tls_enable": "1" if device.tls else "0",
-    }
-    return {f"{key}_{device.id}": value for key, value in values.items() if value is not None}
-
-
-def _save(node: SimNode, device: Device) -> None:
-    conf = read_conf(node) | conf_lines(device)
-    path = node.path("/etc/hccn.conf")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{key}={value}\n" for key, value in conf.items()))
 
 
 def _named(argv: list[str], name: str) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wizard import recipes
 from wizard.cluster import Precision, Series
-from wizard.simulator import hccn
+from wizard.simulator.hccn_conf import conf_lines
 from wizard.simulator.state import SimNode
 
 _SHIMS = Path(__file__).parent / "shims"
@@ -87,7 +87,7 @@ def write_tree(node: SimNode, precision: Precision, *, hccn_conf: bool, weights:
     for name in ["davinci_manager", "devmm_svm", "hisi_hdc", *_davinci(node.series)]:
         (node.root / "dev" / name).touch()
     if hccn_conf:
-        lines = [f"{k}={v}\n" for d in node.devices for k, v in hccn.conf_lines(d).items()]
+        lines = [f"{k}={v}\n" for d in node.devices for k, v in conf_lines(d).items()]
         (node.root / "etc/hccn.conf").write_text("".join(lines))
     install = "Driver_Install_Type=full\nDriver_Install_Path_Param=/usr/local/Ascend\n"
     (node.root / "etc/ascend_install.info").write_text(install)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wizard.simulator.containers.spec import Spec
 from wizard.simulator.state import SimNode
 
 _LINE_LIMIT = 16 * 1024  # docker cuts longer lines into records of this size
@@ -25,31 +26,6 @@ class Record:
     time_ns: int
     stream: str  # o | e, as the frames of the tools
     data: bytes  # with its newline, when it had one
-
-
-@dataclass(slots=True)
-class Mount:
-    """A bind mount: paths as the node and the container name them."""
-
-    source: str
-    target: str
-    mode: str
-
-
-@dataclass(slots=True)
-class Spec:
-    """What `docker create` was given."""
-
-    name: str
-    image: str
-    command: list[str]
-    labels: dict[str, str]
-    env: dict[str, str]
-    mounts: list[Mount]
-    devices: list[str]
-    workdir: str | None
-    host: dict[str, Any]  # HostConfig, as inspect shows it
-    auto_remove: bool = False
 
 
 @dataclass(slots=True)

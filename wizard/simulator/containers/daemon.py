@@ -10,22 +10,15 @@ import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from wizard.simulator.containers import images, listing
-from wizard.simulator.containers.container import Container, Mount, Spec
-from wizard.simulator.containers.options import BadOptions, Options, parse
+from wizard.simulator.containers import image_commands, images, listing
+from wizard.simulator.containers.container import Container
+from wizard.simulator.containers.options import SAYS, BadOptions, Options, Refused, parse
+from wizard.simulator.containers.spec import read_spec
 from wizard.simulator.containers.template import TemplateError, render
 from wizard.simulator.state import SimNode, World
 from wizard.simulator.toolserver import Call
 
 Environment = Callable[[SimNode], dict[str, str]]
-
-
-class Refused(Exception):
-    """A command that fails: the text for stderr, and the exit code."""
-
-    def __init__(self, text: str, code: int = 1) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class Daemon:
@@ -59,6 +52,8 @@ class Daemon:
         tty, *argv = call.argv
         try:
             options = parse(argv)
+            if options.command in image_commands.COMMANDS:
+                return await image_commands.COMMANDS[options.command](self.world, call, options)
             return await self._COMMANDS[options.command](self, call, options, tty == "1")
         except BadOptions as error:
             await call.err(f"{error}\n".encode())
@@ -96,17 +91,17 @@ class Daemon:
         node, (image, *command) = call.node, o.rest
         if image not in node.images:
             await call.err(f"Unable to find image '{image}' locally\n".encode())
-            await self._fetch(call, image, f"docker: {_SAYS}", 125)
+            await image_commands.fetch(self.world, call, image, f"docker: {SAYS}", 125)
         name = o.last("name") or f"quirky_{secrets.token_hex(3)}"
         taken = next((c for c in self.containers[node.rank] if c.spec.name == name), None)
         if taken is not None:
             raise Refused(
-                f'docker: {_SAYS}Conflict. The container name "/{name}" is already in use by'
+                f'docker: {SAYS}Conflict. The container name "/{name}" is already in use by'
                 f' container "{taken.id}". You have to remove (or rename) that container to be'
                 f" able to reuse that name.\nSee 'docker {o.command} --help'.",
                 125,
             )
-        spec = _spec(o, name, image, command or ["bash"])
+        spec = read_spec(o, name, image, command or ["bash"])
         identity = secrets.token_hex(32)
         root = self._directory / f"n{node.rank}" / "containers" / identity[:12]
         container = Container(identity, node, spec, root)
@@ -122,14 +117,14 @@ class Daemon:
                     "error gathering device information while adding custom device"
                     f' "{device}": no such file or directory'
                 )
-                raise Refused(f"{prefix}{_SAYS}{container.error}.", code)
+                raise Refused(f"{prefix}{SAYS}{container.error}.", code)
         try:
             await container.start(self._environment(container.node))
         except OSError as error:
             container.error = f"exec: {container.spec.command[0]!r}: {error.strerror}"
             container.exit_code = 127
             raise Refused(
-                f"{prefix}{_SAYS}failed to create task for container: {container.error}", 127
+                f"{prefix}{SAYS}failed to create task for container: {container.error}", 127
             ) from error
         if container.spec.auto_remove and container.follower is not None:
             container.follower.add_done_callback(lambda _task: self._forget(container))
@@ -167,7 +162,7 @@ class Daemon:
             container = self._find(call.node, name)
             if not container.running:
                 raise Refused(
-                    f"{_SAYS}Cannot kill container: {name}: Container {container.id} is not running"
+                    f"{SAYS}Cannot kill container: {name}: Container {container.id} is not running"
                 )
             number = _signal(o.last("signal") or "KILL")
             container.send(number)
@@ -187,7 +182,7 @@ class Daemon:
                 raise
             if container.running and not force:
                 raise Refused(
-                    f"{_SAYS}You cannot remove a running container {container.id}. Stop the"
+                    f"{SAYS}You cannot remove a running container {container.id}. Stop the"
                     " container before attempting removal or force remove"
                 )
             await container.stop(0, signal.SIGKILL)
@@ -250,55 +245,15 @@ class Daemon:
         name, *command = o.rest
         container = self._find(call.node, name)
         if not container.running:
-            raise Refused(f"{_SAYS}container {container.id} is not running")
+            raise Refused(f"{SAYS}container {container.id} is not running")
         env = dict(pair.partition("=")[::2] for pair in o.all("env"))
         environment = container.environment(self._environment(call.node)) | env
         return await listing.run_inside(call, container, command, environment, o)
-
-    async def _image_inspect(self, call: Call, o: Options, _tty: bool) -> int:
-        found = []
-        for name in o.rest:
-            if name not in call.node.images:
-                await call.out(b"[]\n")
-                raise Refused(f"Error: No such image: {name}")
-            found.append(images.describe(name))
-        form = o.last("format")
-        text = json.dumps(found, indent=4) + "\n"
-        if form is not None:
-            text = "".join(render(form, item) + "\n" for item in found)
-        await call.out(text.encode())
-        return 0
-
-    async def _images(self, call: Call, o: Options, _tty: bool) -> int:
-        await call.out(images.table(sorted(call.node.images), o).encode())
-        return 0
-
-    async def _pull(self, call: Call, o: Options, _tty: bool) -> int:
-        if not o.rest:
-            raise Refused('"docker pull" requires exactly 1 argument.')
-        await self._fetch(call, o.rest[0], _SAYS, 1)
-        await call.out(f"{o.rest[0]}\n".encode())
-        return 0
-
-    async def _fetch(self, call: Call, image: str, says: str, code: int) -> None:
-        if not images.known(image):
-            tail = f"manifest for {image} not found: manifest unknown: manifest unknown."
-            raise Refused(f"{says}{tail}", code)
-        async for line in images.pull(self.world, call.node, image):
-            await call.err(f"{line}\n".encode())
 
     async def _info(self, call: Call, o: Options, _tty: bool) -> int:
         data = images.engine(len(self.containers[call.node.rank]))
         form = o.last("format")
         text = render(form, data) if form else "\n".join(f" {k}: {v}" for k, v in data.items())
-        await call.out(f"{text}\n".encode())
-        return 0
-
-    async def _version(self, call: Call, o: Options, _tty: bool) -> int:
-        version = images.ENGINE_VERSION
-        data = {"Client": {"Version": version}, "Server": {"Version": version}}
-        form = o.last("format")
-        text = render(form, data) if form else f"Docker version {version}, build simulated"
         await call.out(f"{text}\n".encode())
         return 0
 
@@ -308,7 +263,7 @@ class Daemon:
                 len(name) >= 4 and container.id.startswith(name)
             ):
                 return container
-        raise Refused(f"{_SAYS}No such container: {name}")
+        raise Refused(f"{SAYS}No such container: {name}")
 
     _COMMANDS: dict[str, Callable[[Daemon, Call, Options, bool], Awaitable[int]]] = {  # noqa: RUF012
         "run": _run,
@@ -322,60 +277,8 @@ class Daemon:
         "ps": _ps,
         "inspect": _inspect,
         "exec": _exec,
-        "image inspect": _image_inspect,
-        "images": _images,
-        "pull": _pull,
         "info": _info,
-        "version": _version,
     }
-
-
-_SAYS = "Error response from daemon: "
-
-
-def _spec(o: Options, name: str, image: str, command: list[str]) -> Spec:
-    mounts = []
-    for text in o.all("volume"):
-        source, target, mode = [*text.split(":"), "", ""][:3]
-        mounts.append(Mount(source.rstrip("/") or "/", (target or source), mode))
-    for text in o.all("mount"):
-        part = dict(p.partition("=")[::2] for p in text.split(","))
-        source = part.get("source", part.get("src", ""))
-        target = part.get("target", part.get("dst", part.get("destination", "")))
-        mounts.append(Mount(source, target, "ro" if "readonly" in part or "ro" in part else ""))
-    entrypoint = o.last("entrypoint")
-    return Spec(
-        name=name,
-        image=image,
-        command=[entrypoint, *command] if entrypoint else command,
-        labels=dict(text.partition("=")[::2] for text in o.all("label")),
-        env=dict(text.partition("=")[::2] for text in o.all("env")),
-        mounts=mounts,
-        devices=[text.split(":")[0] for text in o.all("device")],
-        workdir=o.last("workdir"),
-        host={
-            "NetworkMode": o.last("network", "net") or "bridge",
-            "ShmSize": _bytes(o.last("shm-size") or "64m"),
-            "Binds": o.all("volume"),
-            "Devices": o.all("device"),
-            "Init": "init" in o.switches,
-            "Privileged": "privileged" in o.switches,
-            "AutoRemove": "rm" in o.switches,
-            "RestartPolicy": {"Name": o.last("restart") or "no"},
-            "LogConfig": {
-                "Type": o.last("log-driver") or "json-file",
-                "Config": dict(t.partition("=")[::2] for t in o.all("log-opt")),
-            },
-        },
-        auto_remove="rm" in o.switches,
-    )
-
-
-def _bytes(text: str) -> int:
-    unit = text.lower().rstrip("b")[-1:]
-    power = "kmgt".find(unit) + 1 if unit in "kmgt" else 0
-    number = text.lower().rstrip("b").rstrip("kmgt")
-    return int(float(number or 0) * 1024**power)
 
 
 def _signal(name: str) -> int:
@@ -384,4 +287,4 @@ def _signal(name: str) -> int:
     try:
         return signal.Signals["SIG" + name.upper().removeprefix("SIG")]
     except KeyError:
-        raise Refused(f"{_SAYS}Invalid signal: {name}") from None
+        raise Refused(f"{SAYS}Invalid signal: {name}") from None

@@ -49,8 +49,19 @@ _SHORT_OF = {
 }
 
 
+SAYS = "Error response from daemon: "
+
+
 class BadOptions(Exception):
     """The arguments are refused; the message is docker's."""
+
+
+class Refused(Exception):
+    """A command that fails: the text for stderr, and the exit code."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 @dataclass(slots=True)
