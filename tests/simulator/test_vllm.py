@@ -156,6 +156,9 @@ async def test_the_api_streams_counts_and_refuses() -> None:
         assert counted is not None
         spoken = [usage, events[-1], whole]
         assert float(counted[1]) == sum(e["usage"]["completion_tokens"] for e in spoken)
+        first = 'vllm:time_to_first_token_seconds_%s{engine="0",model_name="' + model
+        assert f'{first % "count"}"}} 3.0\n' in metrics
+        assert f'{first % "bucket"}",le="+Inf"}} 3.0\n' in metrics
         with pytest.raises(urllib.error.HTTPError, match="404"):
             await ask(made, "/v1/chat/completions", chat | {"model": "another"})
 

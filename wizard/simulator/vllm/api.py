@@ -17,6 +17,7 @@ from typing import Any
 from wizard.simulator.vllm import answers
 from wizard.simulator.vllm.console import Voice
 
+_FIRST_TOKEN_S = (0.001, 0.01, 0.1, 1.0, 10.0)  # buckets of the histogram
 _COMPLETION_TOKENS = 16  # OpenAI's default for /v1/completions; a chat goes on to its end
 
 
@@ -41,6 +42,7 @@ class Server(ThreadingHTTPServer):
         self.key = arguments.api_key or os.environ.get("VLLM_API_KEY")
         self.started = int(time.time())
         self.running = self.generated = self.prompted = 0
+        self.first_tokens: list[float] = []  # how long each request waited for its first token
         self.lock = threading.Lock()
         self.server_activate()
 
@@ -144,7 +146,19 @@ class _Handler(BaseHTTPRequestHandler):
             for engine in range(server.arguments.data_parallel_size):
                 labels = f'engine="{engine}",model_name="{server.names[0]}"'
                 lines.append(f"{name}{{{labels}}} {float(value if engine == 0 else 0)}")
+        lines += self._first_token_lines()
         self._send("\n".join([*lines, ""]).encode(), "text/plain; version=0.0.4; charset=utf-8")
+
+    def _first_token_lines(self) -> Iterator[str]:
+        """The histogram of the time to the first token; node 0's engine answers everything."""
+        name, waits = "vllm:time_to_first_token_seconds", self.server.first_tokens
+        labels = f'engine="0",model_name="{self.server.names[0]}"'
+        yield f"# TYPE {name} histogram"
+        for limit in (*_FIRST_TOKEN_S, float("inf")):
+            count, edge = sum(w <= limit for w in waits), "+Inf" if limit > 1e9 else limit
+            yield f'{name}_bucket{{{labels},le="{edge}"}} {float(count)}'
+        yield f"{name}_count{{{labels}}} {float(len(waits))}"
+        yield f"{name}_sum{{{labels}}} {sum(waits)}"
 
     # -- generating
 
@@ -222,12 +236,15 @@ class _Handler(BaseHTTPRequestHandler):
                 server.running -= 1
 
     def _paced(self, said: list[str]) -> Iterator[str]:
-        for token in said:
+        began = time.monotonic()
+        for position, token in enumerate(said):
             while self.server.stuck():
                 time.sleep(1)  # the request hangs, as it does when a rank has died
             time.sleep(self.server.token_s)
             with self.server.lock:
                 self.server.generated += 1
+                if position == 0:
+                    self.server.first_tokens.append(time.monotonic() - began)
             yield token
 
     def _stream(
