@@ -75,7 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
     simulate = add("simulate", "start the simulated cluster alone")
     _simulation(simulate)
     simulate.add_argument("--nodes", type=int, metavar="N", help="1 to 16")
-    simulate.add_argument("--preset-out", metavar="FILE", type=Path, help="write a preset for it here")
+    simulate.add_argument(
+        "--preset-out", metavar="FILE", type=Path, help="write a preset for it here"
+    )
 
     _add_preset_commands(add("presets", "list, show, validate, import, export or delete presets"))
 
