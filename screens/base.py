@@ -55,7 +55,7 @@ class StepScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Stepper, heading, the step's own body, message line, buttons, keys."""
         session = self.session
-        yield Stepper(STEP_NAMES, self.step, {*session.visited}, {*session.needs_review})
+        yield Stepper(STEP_NAMES, self.step, {*session.done}, {*session.problem_steps})
         yield Static(self._heading(), id="heading", markup=False)
         yield from self.body()
         yield Static("", id="message", classes="-empty", markup=False)

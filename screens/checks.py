@@ -17,6 +17,7 @@ from screens.results import place_name, result_content, result_text
 from screens.widgets.dialog import Notice
 from screens.widgets.glyphs import glyph
 from screens.widgets.matrix import CELL, LABEL, BoardMatrix
+from screens.widgets.matrixlayout import Place
 from screens.widgets.palette import COLOURS, plain
 from screens.widgets.tabline import TabLine
 from wizard.checks.board import Board
@@ -252,13 +253,19 @@ class ChecksScreen(StepScreen):
             return
         matrix = self._matrix
         here = (self._current, matrix.cursor if matrix else (0, 0))
-        node, place = places[0]
+        # a ping that fails is more often a consequence than a cause
+        own = [p for p in places if not self._is_ping(*p)]
+        node, place = (own or places)[0]
         if not first:
             node, place = next((p for p in places if p > here), places[0])
         self._go_to_node(node)
         matrix = self._matrix
         if matrix is not None:
             matrix.go_to(place)
+
+    def _is_ping(self, node: int, place: Place) -> bool:
+        result = self._matrices[node].result_at(place)
+        return result is not None and result.key.peer_node is not None
 
     def action_filter(self) -> None:
         """Show only rows in which something is wrong, or all."""

@@ -23,6 +23,9 @@ from wizard.errors import WizardError
 from wizard.rooms import LaunchLike, RankLike
 from wizard.session import Step
 
+LOG_LINES = 8  # a log with fewer lines than this tells nothing
+OTHER_LINES = 6  # stepper, heading, state, message, buttons, keys
+
 
 class LogPane(Vertical):
     """One node's log under its name."""
@@ -183,15 +186,18 @@ class LaunchScreen(StepScreen):
         return Content("\n").join(lines)
 
     def _arrange(self, begun: bool) -> None:
-        """All logs side by side where there is room, else the current one."""
+        """All logs one above the other where there is room, else the current one.
+
+        Not side by side: the lines are long, and what they say stands at their end.
+        """
         panes = list(self.query(LogPane))
         tabs = self.query_one(TabLine)
-        wide = self.size.width >= 120 and len(panes) <= 4
-        tabs.display = begun and not wide and len(panes) > 1
-        self.query_one("#logs").styles.grid_size_columns = min(2, len(panes) or 1) if wide else 1
-        self.query_one("#logs").set_class(not wide, "-alone")
+        room = self.size.height - OTHER_LINES - len(panes)
+        all_of_them = room >= LOG_LINES * len(panes)
+        tabs.display = begun and not all_of_them and len(panes) > 1
+        self.query_one("#logs").set_class(not all_of_them, "-alone")
         for index, pane in enumerate(panes):
-            pane.display = wide or index == tabs.current
+            pane.display = all_of_them or index == tabs.current
 
     def on_resize(self, event: events.Resize) -> None:
         """Panes come and go with the room."""

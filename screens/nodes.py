@@ -38,11 +38,15 @@ class NodeLine(Vertical):
             role = "head" if self.rank == 0 else ""
             yield Static(f"{self.rank:>2} {role:<5}", classes="rank", markup=False)
             yield Input(self._node.address, placeholder="user@host:port", compact=True)
-        yield Static(self._problem, classes="error", markup=False)
+        error = Static(self._problem, classes="error", markup=False)
+        error.display = bool(self._problem)
+        yield error
 
     def show_problem(self, problem: str) -> None:
         """Write or clear the problem."""
-        self.query_one(".error", Static).update(problem)
+        error = self.query_one(".error", Static)
+        error.update(problem)
+        error.display = bool(problem)
 
 
 class NodesScreen(StepScreen):

@@ -52,6 +52,7 @@ class TroubleshootingScreen(StepScreen):
         self._seen = (-1, False)
         self._read_at = 0.0
         self._chosen = ""
+        self._asking = False  # r or a was pressed, and what came of it was not told yet
         yield Static("", id="state", markup=False)
         yield OptionList(id="problems", markup=False, compact=True)
         with VerticalScroll(id="what", can_focus=False):
@@ -77,13 +78,15 @@ class TroubleshootingScreen(StepScreen):
         now = (run.board.revision, running)
         if now == self._seen or (running and time.monotonic() - self._read_at < EVERY_S):
             return
-        first = self._seen[0] < 0
         self._seen, self._read_at = now, time.monotonic()
         old = {_name(f): f for f in self._findings}
         self._findings = self.session.findings()
         gone = [f.title for name, f in old.items() if name not in map(_name, self._findings)]
-        if gone and not running and not first:
+        if gone and not running:
             self.say("Now fixed: " + "; ".join(gone), "pass")
+        elif self._asking and not running:
+            self.say("Asked again: still wrong.", "fail")
+        self._asking = self._asking and running
         self._show_state(running)
         self._show_list()
 
@@ -98,8 +101,9 @@ class TroubleshootingScreen(StepScreen):
             self._tell(text)
         elif count:
             words = "1 problem explains" if count == 1 else f"{count} problems explain"
+            more = " Start with the first." if count > 1 else ""
             cells = "1 bad answer" if bad == 1 else f"{bad} bad answers"
-            self._tell(f"{words} {cells} of {total}. Start with the first.", "$text-warning")
+            self._tell(f"{words} {cells} of {total}.{more}", "$text-warning")
         elif done < total:
             self._tell(f"Only {done} of {total} checks have an answer.", "$text-warning")
         else:
@@ -176,8 +180,12 @@ class TroubleshootingScreen(StepScreen):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Show the raw answer behind it."""
         event.stop()
-        if self._finding is not None and (cells := self._cells(self._finding)):
+        if self._finding is None:
+            return
+        if cells := self._cells(self._finding):
             self.app.push_screen(Notice(result_content(cells[0])))
+        else:
+            self.say("It is being asked again just now.")
 
     # -- keys
 
@@ -201,6 +209,8 @@ class TroubleshootingScreen(StepScreen):
         self._asked(self.session.rerun_failed(), "Asking everything bad again.")
 
     def _asked(self, done: bool, words: str) -> None:
+        self._asking = self._asking or done
+        self._read_at = 0.0
         self.say(words if done else "Checks are running already, or nothing is wrong.")
 
     def action_copy(self) -> None:

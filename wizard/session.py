@@ -19,6 +19,7 @@ from wizard.conversation import Conversation, Message
 from wizard.draft import Draft, DraftNode
 from wizard.errors import PresetError, UsageError, WizardError
 from wizard.remote.api import Fleet
+from wizard.remote.text import clean
 from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
 
 if TYPE_CHECKING:
@@ -115,6 +116,30 @@ class Session:
         self.needs_review.discard(step)
         if step is not Step.START and not self.demo:
             self.autosave.put(self.draft, step.name)
+
+    @property
+    def done(self) -> set[Step]:
+        """The visited steps that are truly behind us; what failed or waits is not."""
+        open_steps: set[Step] = set()
+        if self.checks is None or self.checks_running or Step.CHECKS in self.problem_steps:
+            open_steps |= {Step.CHECKS, Step.TROUBLESHOOTING}
+        if not self.serving:
+            open_steps |= {Step.LAUNCH, Step.CHAT}
+        return self.visited - open_steps
+
+    @property
+    def problem_steps(self) -> set[Step]:
+        """The visited steps at which something is wrong or has to be looked at again."""
+        steps = set(self.needs_review)
+        if self.checks is not None:
+            board = self.checks.board
+            if board.count(Status.FAIL) or board.count(Status.ERROR):
+                steps.add(Step.CHECKS)
+            if self.checks_are_of_other_nodes:
+                steps.add(Step.CHECKS)
+        if self.launch is not None and self.launch.state == "failed":
+            steps.add(Step.LAUNCH)
+        return steps
 
     def _changed(self, first: Step) -> None:
         self.needs_review |= {step for step in self.visited if step >= first and step != self.step}
@@ -347,8 +372,8 @@ class Session:
             preset = await self.complete_preset()
             async with self.rooms.open_chat(self.fleet().remotes[0], preset) as client:
                 async for delta in client.stream(self.chat.for_model()):
-                    answer.content += delta.content
-                    answer.reasoning += delta.reasoning
+                    answer.content += clean(delta.content)
+                    answer.reasoning += clean(delta.reasoning)
                     if delta.usage:
                         answer.note = f"{delta.usage.get('completion_tokens', '?')} tokens"
                     self.chat.revision += 1

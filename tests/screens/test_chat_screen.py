@@ -67,3 +67,15 @@ async def test_a_failure_is_said_and_the_next_question_works(
         await pilot.press(*"again", "enter")
         await until(pilot, lambda: "Back" in shown(pilot))
         assert world.asked[1] == [{"role": "user", "content": "again"}]
+
+
+async def test_what_a_terminal_would_act_on_never_reaches_it(
+    world: World, open_wizard: Open
+) -> None:
+    world.reply = ("a\x1b]52;c;aGk=\x07b", "\x1b[2Jc [red]d[/red]")
+    session = started(world, Step.CHAT)
+    async with open_wizard(session) as pilot:
+        await pilot.press(*"hi", "enter")
+        await until(pilot, lambda: "2 tokens" in shown(pilot))
+        assert session.chat.messages[-1].content == "abc [red]d[/red]"
+        assert "abc [red]d[/red]" in shown(pilot)

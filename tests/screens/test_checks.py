@@ -104,3 +104,16 @@ async def test_coming_back_shows_the_same_run(world: World, open_wizard: Open) -
         await at(pilot, Step.CHECKS)
         await until(pilot, lambda: "1 failed" in shown(pilot))
         assert len(world.runs) == 1
+
+
+async def test_the_cursor_goes_to_the_cause_rather_than_to_a_ping(
+    world: World, open_wizard: Open
+) -> None:
+    world.bad = {CellKey(0, 3, "ping", 1, 3): Status.FAIL, LINK: Status.FAIL}
+    session = started(world)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: world.runs)
+        world.run.finish()
+        await until(pilot, lambda: "node 1, device 3, link  ✗ FAIL" in shown(pilot))
+        await pilot.press("x")
+        await until(pilot, lambda: "node 1, device 3" not in shown(pilot))

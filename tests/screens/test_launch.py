@@ -79,7 +79,7 @@ async def test_a_failure_is_named_and_can_be_tried_again(world: World, open_wiza
         world.launch.ranks[1].detail = "HCCL port 16666 is taken"
         world.launch.move("failed", "ranks", ["RuntimeError: boom"])
         await until(pilot, lambda: "HCCL port 16666 is taken" in shown(pilot))
-        assert "Launch again" in shown(pilot)
+        await until(pilot, lambda: "Launch again" in shown(pilot))
         await pilot.press("l")
         await until(pilot, lambda: "now?" in shown(pilot))
         await pilot.press("right", "enter")

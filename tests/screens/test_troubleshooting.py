@@ -69,3 +69,32 @@ async def test_without_checks_it_says_so(world: World, open_wizard: Open) -> Non
         await until(pilot, lambda: "The checks have not run yet" in shown(pilot))
         await pilot.press("escape")
         await at(pilot, Step.CHECKS)
+
+
+async def test_what_is_still_wrong_is_said(world: World, open_wizard: Open) -> None:
+    world.bad = {LINK: Status.FAIL}
+    world.problem = "link-down"
+    session = await checked(world)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "✗ FAIL" in shown(pilot))
+        await pilot.press("r")
+        await until(pilot, lambda: "Asked again: still wrong" in shown(pilot))
+
+
+async def test_the_stepper_ticks_only_what_is_well(world: World, open_wizard: Open) -> None:
+    world.bad = {LINK: Status.FAIL}
+    session = await checked(world)
+    async with open_wizard(session) as pilot:
+        await pilot.press("escape")
+        await at(pilot, Step.CHECKS)
+        await until(pilot, lambda: "1 failed" in shown(pilot))
+        await pilot.press("escape")
+        await at(pilot, Step.NODES)
+        assert "! Checks" in shown(pilot)
+        assert "✓ Problems" not in shown(pilot)
+        world.bad.clear()
+        session.rerun_failed()
+        await until(pilot, lambda: not session.checks_running)
+        await pilot.press("escape")
+        await at(pilot, Step.HARDWARE)
+        assert "✓ Checks" in shown(pilot)
