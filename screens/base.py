@@ -123,12 +123,14 @@ class StepScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show what this step is for and which keys it knows."""
-        text = plain(f"{self.heading}\n\n", "bold") + plain(f"{self.help_text}\n\nKeys\n")
+        text = plain(f"{self.heading}\n\n", "bold") + plain(
+            " ".join(self.help_text.split()) + "\n\nKeys\n"
+        )
         lines = []
         seen: set[str] = set()
         for active in self.active_bindings.values():
             binding = active.binding
-            if not binding.description or binding.description in seen or binding.system:
+            if not binding.id or binding.description in seen:  # Textual's own have no id
                 continue
             seen.add(binding.description)
             keys = self.app.get_key_display(binding)

@@ -48,9 +48,10 @@ class LaunchScreen(StepScreen):
     heading = "Launch, and follow it until it serves"
     next_label = "Chat"
     help_text = (
-        "l launches after a question; s stops it again, on every node. The launch runs on the\n"
-        "nodes: leaving this screen or the wizard does not stop it. o shows another node's log,\n"
-        "Up, Down and Page keys scroll it; at its end it follows. y copies the shown log."
+        "l launches after a question; s stops it again, on every node. The launch runs on the "
+        "nodes: leaving this screen or the wizard does not stop it. o shows another node's log; "
+        "arrow and Page keys scroll it, at its end it follows. On a narrow screen the lines' "
+        "prefixes are shortened; y copies them whole."
     )
     CSS_PATH = "launch.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -181,7 +182,9 @@ class LaunchScreen(StepScreen):
             sign = glyph(rank.state) if known(rank.state) else " "
             head = plain(f"node {rank.rank:<2} {rank.host:<{width}}  ")
             state = plain(f"{sign} {rank.state:<11}", f"bold {COLOURS.get(rank.state, '$text')}")
-            more = "  ".join(part for part in (rank.stage, rank.detail) if part)
+            more = "  ".join(
+                part for part in (rank.stage, rank.detail) if part not in ("", rank.state)
+            )
             lines.append(head + state + plain(f" {more}"))
         return Content("\n").join(lines)
 
@@ -192,7 +195,7 @@ class LaunchScreen(StepScreen):
         """
         panes = list(self.query(LogPane))
         tabs = self.query_one(TabLine)
-        room = self.size.height - OTHER_LINES - len(panes)
+        room = self.size.height - OTHER_LINES - 2 * len(panes)  # a state and a title each
         all_of_them = room >= LOG_LINES * len(panes)
         tabs.display = begun and not all_of_them and len(panes) > 1
         self.query_one("#logs").set_class(not all_of_them, "-alone")

@@ -15,6 +15,20 @@ from textual.widgets import Button, Input, Static
 Variant = Literal["default", "primary", "success", "warning", "error"]
 Answer = tuple[str, str, Variant]  # id, label, colour
 
+# Each dialog carries all of it: any of them may be the first to be shown.
+_CSS = """
+Confirm, Notice, Ask { align: center middle; }
+Confirm > Vertical, Notice > Vertical, Ask > Vertical {
+    width: auto; max-width: 76; height: auto; max-height: 22; padding: 1 2;
+    background: $surface; border: ascii $primary;
+}
+Confirm Static, Ask Static { width: auto; max-width: 68; margin-bottom: 1; }
+Confirm Horizontal { width: auto; height: 1; }
+Confirm Button { margin-right: 2; }
+Notice VerticalScroll { width: 70; height: auto; max-height: 19; }
+Ask Input { width: 60; }
+"""
+
 
 class Confirm(ModalScreen[str]):
     """A question with a few answers; the id of the chosen one comes back, "" for Esc.
@@ -27,18 +41,7 @@ class Confirm(ModalScreen[str]):
         Binding("left,up", "app.focus_previous", "Previous", show=False, id="dialog.previous"),
         Binding("right,down", "app.focus_next", "Next", show=False, id="dialog.next"),
     ]
-    DEFAULT_CSS = """
-    Confirm, Notice, Ask { align: center middle; }
-    Confirm > Vertical, Notice > Vertical, Ask > Vertical {
-        width: auto; max-width: 76; height: auto; max-height: 22; padding: 1 2;
-        background: $surface; border: ascii $primary;
-    }
-    Confirm Static, Ask Static { width: auto; max-width: 68; margin-bottom: 1; }
-    Confirm Horizontal { width: auto; height: 1; }
-    Confirm Button { margin-right: 2; }
-    Notice VerticalScroll { width: 70; height: auto; max-height: 19; }
-    Ask Input { width: 60; }
-    """
+    DEFAULT_CSS = _CSS
 
     def __init__(self, question: str, answers: Sequence[Answer]) -> None:
         super().__init__()
@@ -64,6 +67,7 @@ class Notice(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,f1,q", "dismiss", "Close", id="notice.close")
     ]
+    DEFAULT_CSS = _CSS
 
     def __init__(self, content: Content) -> None:
         super().__init__()
@@ -81,6 +85,7 @@ class Ask(ModalScreen[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss('')", "Cancel", id="ask.cancel")
     ]
+    DEFAULT_CSS = _CSS
 
     def __init__(self, question: str, value: str) -> None:
         super().__init__()

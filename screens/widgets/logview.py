@@ -14,12 +14,30 @@ from wizard.logbuffer import LogBuffer
 _BAD = re.compile(r"\b(ERROR|CRITICAL|Traceback|\w*Error:)")
 
 
+# What vLLM puts before every message: processes, level, date, time, place in the source.
+_PREFIX = re.compile(
+    r"^(?:\((?P<who>\w+)(?: pid=\d+)?\)\s+)*(?P<level>[A-Z]{4,8}) \d\d-\d\d "
+    r"(?P<time>\d\d:\d\d:\d\d) \[[^\]]*\]\s*"
+)
+_NARROW = 120
+
+
+def shortened(line: str) -> str:
+    """Return a log line with the least of a prefix, so that its message is seen on 80 columns."""
+    found = _PREFIX.match(line)
+    if found is None:
+        return line
+    level = "" if found["level"] == "INFO" else f"{found['level']} "
+    who = f"{found['who']}: " if found["who"] else ""
+    return f"{found['time']} {level}{who}{line[found.end() :]}"
+
+
 class LogView(ScrollView, can_focus=True):
     """Shows a :class:`LogBuffer` and follows its end until the user scrolls up."""
 
     COMPONENT_CLASSES = {"logview--bad"}  # noqa: RUF012 - Textual's own way
     DEFAULT_CSS = """
-    LogView { background: $surface; scrollbar-size-horizontal: 1; scrollbar-size-vertical: 1; }
+    LogView { background: $surface; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
     LogView:focus { background: $surface-lighten-1; }
     LogView > .logview--bad { color: $text-error; text-style: bold; }
     """
@@ -78,6 +96,8 @@ class LogView(ScrollView, can_focus=True):
         """Draw one visible line."""
         x, top = self.scroll_offset
         line = self.source.line(self.source.start + top + y).expandtabs(8)
+        if self.app.size.width < _NARROW:
+            line = shortened(line)
         style = self.rich_style
         if _BAD.search(line):
             style += self.get_component_rich_style("logview--bad", partial=True)

@@ -1,0 +1,60 @@
+"""Widgets that more than one screen shows."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from screens.widgets.logview import LogView, shortened
+from tests.screens.fakes import World
+from tests.screens.pilots import Open, shown, until
+from wizard.logbuffer import LogBuffer
+from wizard.session import Session
+
+
+@pytest.mark.parametrize(
+    ("line", "short"),
+    [
+        (
+            "(Worker_DP1_TP0_EP0 pid=933) INFO 11-24 07:02:52 [loader.py:267] Loading took 2 s",
+            "07:02:52 Worker_DP1_TP0_EP0: Loading took 2 s",
+        ),
+        (
+            "(EngineCore_DP0 pid=1) (Worker_TP0 pid=2) ERROR 11-24 07:02:52 [a.py:1] boom",
+            "07:02:52 ERROR Worker_TP0: boom",
+        ),
+        ("INFO 11-24 07:02:46 [__init__.py:207] Platform plugin", "07:02:46 Platform plugin"),
+        ("(APIServer pid=806) INFO:     Started", "(APIServer pid=806) INFO:     Started"),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+    ],
+)
+def test_a_narrow_log_keeps_time_process_and_message(line: str, short: str) -> None:
+    assert shortened(line) == short
+
+
+async def test_a_log_follows_its_end_until_the_user_scrolls_up(
+    world: World, open_wizard: Open
+) -> None:
+    log = LogBuffer(100)
+    view = LogView(log)
+    async with open_wizard(Session(rooms=world.rooms)) as pilot:
+        await pilot.app.screen.mount(view, before="#message")
+        view.styles.height = 5
+        view.focus()
+        log.extend(f"line {n:03}." for n in range(60))
+        view.drain()
+        await until(pilot, lambda: "line 059." in shown(pilot))
+        await pilot.press("up", "up", "up")
+        await until(pilot, lambda: "line 059." not in shown(pilot))
+        before = re.findall(r"line \d+", shown(pilot))
+        log.extend(f"line {n:03}." for n in range(60, 130))  # the oldest 30 fall out
+        view.drain()
+        await pilot.pause()
+        after = re.findall(r"line \d+", shown(pilot))
+        assert after == before
+        await pilot.press("end")
+        await until(pilot, lambda: "line 129." in shown(pilot))
+        log.extend(["line 130."])
+        view.drain()
+        await until(pilot, lambda: "line 130." in shown(pilot))
