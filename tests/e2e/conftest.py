@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,13 +53,20 @@ class Terminal:
 
     def wait(self, pattern: str, seconds: float = 30) -> str:
         """Wait until the screen matches a regular expression; return the screen."""
+        return self.until(lambda text: bool(re.search(pattern, text, re.M)), pattern, seconds)
+
+    def wait_gone(self, words: str, seconds: float = 30) -> str:
+        """Wait until the screen no longer holds these words; return the screen."""
+        return self.until(lambda text: words not in text, f"not {words}", seconds)
+
+    def until(self, seen: Callable[[str], bool], what: str, seconds: float) -> str:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             text = self.screen()
-            if re.search(pattern, text):
+            if seen(text):
                 return text
             time.sleep(0.05)
-        pytest.fail(f"never saw {pattern!r}; the screen was:\n{self.screen()}")
+        pytest.fail(f"never saw {what!r}; the screen was:\n{self.screen()}")
 
     def stop(self) -> None:
         self.tmux("kill-server")
