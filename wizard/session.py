@@ -1,4 +1,4 @@
-"""One run of the wizard: the answers, the step, and the engine objects that outlive any screen.
+"""One run of the wizard: its answers, and the engine objects that outlive any screen.
 
 The command line and the screens read its state at any time; whatever it starts in the background
 is a task of its own, never of a screen.
@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from wizard.autosave import Autosave, Saved
+from wizard.answers import Answers, Step
+from wizard.background import Background, sentence
 from wizard.checks.model import CellKey, Status
-from wizard.cluster import Cluster, Precision, Series
+from wizard.cluster import Cluster
 from wizard.conversation import Conversation, Message
-from wizard.draft import Draft, DraftNode
-from wizard.errors import PresetError, UsageError, WizardError
+from wizard.errors import UsageError
 from wizard.remote.api import Fleet
 from wizard.remote.text import clean
 from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
@@ -26,34 +25,17 @@ if TYPE_CHECKING:
     from wizard.presets import Preset
     from wizard.scripts import NodeScripts
 
+__all__ = ["RERUN", "Session", "Step"]
+
 RERUN = frozenset({Status.FAIL, Status.ERROR, Status.WARN})
 _ACTIVE = frozenset({"starting", "waiting", "ready"})
 
 
-class Step(IntEnum):
-    """The steps, in order."""
-
-    START = 0
-    HARDWARE = 1
-    NODES = 2
-    CHECKS = 3
-    TROUBLESHOOTING = 4
-    PREVIEW = 5
-    LAUNCH = 6
-    CHAT = 7
-
-
-class Session:
+class Session(Answers):
     """See the module. Make it inside the event loop that will use it, or before any starts."""
 
     def __init__(self, *, rooms: Rooms | None = None, demo: bool = False) -> None:
-        self.rooms = rooms or Rooms()
-        self.demo = demo
-        self.draft = Draft()
-        self.loaded = ""  # name of the preset that the answers came from
-        self.step = Step.START
-        self.visited: set[Step] = {Step.START}
-        self.needs_review: set[Step] = set()
+        super().__init__(rooms or Rooms(), demo=demo)
         self.checks: CheckRunLike | None = None
         self.checks_error = ""
         self.launch: LaunchLike | None = None
@@ -61,61 +43,13 @@ class Session:
         self.launch_since = 0.0  # monotonic: when it was started, or found, here
         self.stop_error = ""
         self.chat = Conversation()
-        self.autosave = Autosave(self.rooms.autosave, self.rooms.autosave_delay_s)
         self._checked: Cluster | None = None  # the cluster that ``checks`` is about
         self._completed: tuple[Preset, Preset] | None = None  # as answered, with addresses found
         self._fleet: tuple[Cluster, Fleet] | None = None
         self._retired: list[Fleet] = []
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._work = Background(self._tell)
 
-    # -- answers
-
-    def load(self, preset: Preset) -> None:
-        """Take all answers from a preset."""
-        self.draft = Draft.from_preset(preset.model_dump(mode="json", exclude_defaults=True))
-        self.loaded = preset.name
-        self._changed(Step.HARDWARE)
-
-    def begin_new(self) -> None:
-        """Start over with no answers."""
-        self.draft, self.loaded = Draft(), ""
-        self._changed(Step.HARDWARE)
-
-    def saved(self) -> Saved | None:
-        """Return what an earlier run left, or None."""
-        return self.autosave.load()
-
-    def resume(self, saved: Saved) -> None:
-        """Go on with what an earlier run left, at its step as far as its answers allow."""
-        self.autosave.continue_saved()
-        self.draft, self.loaded = saved.draft, ""
-        wanted = Step[saved.step] if saved.step in Step.__members__ else Step.HARDWARE
-        furthest = Step.NODES if self.draft.series and self.draft.precision else Step.HARDWARE
-        if furthest is Step.NODES and not self.node_problems():
-            furthest = Step.CHECKS  # later steps rest on engine objects that are not there yet
-        self.go(min(wanted, furthest))
-
-    def set_hardware(self, series: Series, precision: Precision) -> None:
-        """Answer which servers and which weights; the list of nodes is grown to the number."""
-        if (series, precision) != (self.draft.series, self.draft.precision):
-            self.draft.series, self.draft.precision = series, precision
-            self._changed(Step.NODES)
-        while len(self.draft.nodes) < (self.nodes_needed() or 0):
-            self.draft.nodes.append(DraftNode())
-
-    def set_nodes(self, nodes: list[DraftNode]) -> None:
-        """Answer which nodes, in rank order."""
-        if nodes != self.draft.nodes:
-            self.draft.nodes = nodes
-            self._changed(Step.CHECKS)
-
-    def go(self, step: Step) -> None:
-        """Move to a step."""
-        self.step = step
-        self.visited.add(step)
-        self.needs_review.discard(step)
-        if step is not Step.START and not self.demo:
-            self.autosave.put(self.draft, step.name)
+    # -- where we stand
 
     @property
     def done(self) -> set[Step]:
@@ -140,60 +74,6 @@ class Session:
         if self.launch is not None and self.launch.state == "failed":
             steps.add(Step.LAUNCH)
         return steps
-
-    def _changed(self, first: Step) -> None:
-        self.needs_review |= {step for step in self.visited if step >= first and step != self.step}
-        if not self.demo and self.step is not Step.START:
-            self.autosave.put(self.draft, self.step.name)
-
-    # -- what the answers amount to
-
-    def nodes_needed(self) -> int | None:
-        """How many nodes the chosen hardware needs; None while it is not chosen or unknown."""
-        for choice in self.rooms.choices(self.draft.recipe):
-            if (choice.series, choice.precision) == (self.draft.series, self.draft.precision):
-                return choice.nodes
-        return None
-
-    def node_problems(self) -> dict[int | None, str]:
-        """What is wrong with the nodes, by rank; None stands for the list as a whole."""
-        nodes = self.draft.nodes
-        problems: dict[int | None, str] = {r: n.problem for r, n in enumerate(nodes) if n.problem}
-        seen: dict[tuple[str, str, str], int] = {}
-        for rank, node in enumerate(nodes):
-            first = seen.setdefault((*node.parts[1:], node.jump), rank)
-            if first != rank and rank not in problems:
-                problems[rank] = f"This is node {first} again: every node stands in the list once."
-        needed = self.nodes_needed()
-        if needed is not None and self.draft.precision and len(nodes) < needed:
-            problems[None] = (  # more may be right: the recipe decides, in `preset`
-                f"{self.draft.precision.label} on {self.draft.series} needs {needed} "
-                f"{'node' if needed == 1 else 'nodes'}; the list has {len(nodes)}."
-            )
-        return problems
-
-    def preset(self) -> Preset:
-        """Return the answers as a valid preset.
-
-        Raises:
-            UsageError: an answer is missing or wrong; PresetError carries the key's path.
-        """
-        if self.draft.series is None or self.draft.precision is None:
-            raise UsageError("The hardware is not chosen yet.", hint="Choose series and precision.")
-        for rank, problem in self.node_problems().items():
-            raise PresetError(problem, path="nodes" if rank is None else f"nodes[{rank}]")
-        return self.rooms.build(self.draft.to_preset())
-
-    def save_preset(self, name: str) -> Preset:
-        """Save the answers as a preset under ``name``, and use that name from now on."""
-        before, self.draft.name = self.draft.name, name
-        try:
-            preset = self.preset()
-            self.rooms.store().save(preset)
-        except WizardError:
-            self.draft.name = before
-            raise
-        return preset
 
     # -- engine objects
 
@@ -220,7 +100,7 @@ class Session:
     @property
     def checks_running(self) -> bool:
         """Whether checks run now."""
-        return self._busy("checks")
+        return self._work.busy("checks")
 
     def start_checks(self) -> None:
         """Run all checks in the background, in place of any that run.
@@ -233,7 +113,7 @@ class Session:
         self.checks_error = ""
         self.checks, self._checked = self.rooms.check_run(self.fleet(), cluster), cluster
         self.needs_review.discard(Step.CHECKS)
-        self._spawn("checks", self._run_checks(self.checks))
+        self._work.start("checks", self._run_checks(self.checks))
 
     async def _run_checks(self, run: CheckRunLike) -> None:
         await run.run()
@@ -244,7 +124,7 @@ class Session:
         if self.checks is None or self.checks_running or not wanted:
             return False
         self.checks_error = ""
-        self._spawn("checks", self.checks.rerun(wanted))
+        self._work.start("checks", self.checks.rerun(wanted))
         return True
 
     def rerun_failed(self) -> bool:
@@ -255,8 +135,7 @@ class Session:
 
     def cancel_checks(self) -> None:
         """Stop the checks that run; what has been answered stays."""
-        if self.checks_running:
-            self._tasks["checks"].cancel()
+        self._work.cancel("checks")
 
     def findings(self) -> list[FindingLike]:
         """Explain what the checks found; empty when all is well or nothing was checked."""
@@ -290,7 +169,9 @@ class Session:
     @property
     def launch_active(self) -> bool:
         """Whether a launch of ours runs on the nodes, as far as we know."""
-        return self.launch is not None and (self._busy("launch") or self.launch.state in _ACTIVE)
+        return self.launch is not None and (
+            self._work.busy("launch") or self.launch.state in _ACTIVE
+        )
 
     @property
     def serving(self) -> bool:
@@ -314,7 +195,7 @@ class Session:
         if not await self.launch.attach():
             return False
         self.launch_since = time.monotonic()
-        self._spawn("launch", self.launch.follow())
+        self._work.start("launch", self.launch.follow())
         return True
 
     def start_launch(self) -> None:
@@ -322,7 +203,7 @@ class Session:
         if self.launch is None or self.launch_active:
             return
         self.launch_error, self.launch_since = "", time.monotonic()
-        self._spawn("launch", self._run_launch(self.launch))
+        self._work.start("launch", self._run_launch(self.launch))
 
     async def _run_launch(self, launch: LaunchLike) -> None:
         await launch.start()
@@ -331,23 +212,22 @@ class Session:
     @property
     def stopping(self) -> bool:
         """Whether the launch is being stopped now."""
-        return self._busy("stop")
+        return self._work.busy("stop")
 
     def begin_stop(self) -> None:
         """Stop the launch on every node and verify, in the background; ``stop_error`` tells."""
         if self.launch is not None and not self.stopping:
             self.stop_error = ""
-            self._spawn("stop", self._run_stop(self.launch))
+            self._work.start("stop", self._run_stop(self.launch))
 
     async def _run_stop(self, launch: LaunchLike) -> None:
-        await self._end("launch")
+        await self._work.end("launch")
         self.stop_error = "; ".join(await launch.stop())
 
     async def stop_launch(self) -> str:
         """Stop the launch, or wait for the stop that goes on; return what went wrong, or ""."""
         self.begin_stop()
-        if "stop" in self._tasks:
-            await asyncio.shield(self._tasks["stop"])
+        await self._work.wait("stop")
         return self.stop_error
 
     # -- chat
@@ -358,14 +238,12 @@ class Session:
             return False
         self.chat.add(Message("user", text))
         answer = self.chat.add(Message("assistant", state="streaming"))
-        self._spawn("chat", self._answer(answer))
+        self._work.start("chat", self._answer(answer))
         return True
 
     def stop_answer(self) -> bool:
         """Stop the answer that streams; what has come stays. False when none streams."""
-        if not self._busy("chat"):
-            return False
-        return self._tasks["chat"].cancel()
+        return self._work.cancel("chat")
 
     async def _answer(self, answer: Message) -> None:
         try:
@@ -382,41 +260,18 @@ class Session:
             answer.state, answer.note = "stopped", "stopped"
             raise
         except Exception as error:
-            answer.state, answer.note = "failed", _sentence(error)
+            answer.state, answer.note = "failed", sentence(error)
         finally:
             self.chat.revision += 1
 
-    # -- background
-
-    def _busy(self, name: str) -> bool:
-        task = self._tasks.get(name)
-        return task is not None and not task.done()
-
-    def _spawn(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
-        self._tasks[name] = asyncio.create_task(self._guard(name, work), name=f"session {name}")
-
-    async def _guard(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
-        # A background error must reach the user as a sentence, never vanish with its task.
-        try:
-            await work
-        except Exception as error:
-            setattr(self, f"{name}_error", _sentence(error))
-
-    async def _end(self, name: str) -> None:
-        task = self._tasks.get(name)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def _tell(self, name: str, problem: str) -> None:
+        if name != "chat":  # an answer that fails says so itself
+            setattr(self, f"{name}_error", problem)
 
     async def aclose(self) -> None:
         """End what runs here and close the connections. A launch goes on, on the nodes."""
-        for name in list(self._tasks):
-            await self._end(name)
+        await self._work.end_all()
         self.autosave.flush()
         fleets = [*self._retired, *([self._fleet[1]] if self._fleet else [])]
         self._retired, self._fleet = [], None
         await asyncio.gather(*(fleet.close() for fleet in fleets), return_exceptions=True)
-
-
-def _sentence(error: Exception) -> str:
-    return str(error) if isinstance(error, WizardError) else f"{type(error).__name__}: {error}"
