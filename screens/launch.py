@@ -284,6 +284,7 @@ class LaunchScreen(StepScreen):
         )
         question = "Stop the launch on every node? Whoever uses the model loses it."
         if await self.app.push_screen_wait(Confirm(question, answers)) == "stop":
+            self.say("")
             self.session.begin_stop()
 
     def action_copy(self) -> None:

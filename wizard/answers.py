@@ -64,7 +64,9 @@ class Answers:
         furthest = Step.NODES if self.draft.series and self.draft.precision else Step.HARDWARE
         if furthest is Step.NODES and not self.node_problems():
             furthest = Step.CHECKS  # later steps rest on engine objects that are not there yet
-        self.go(min(wanted, furthest))
+        step = min(wanted, furthest)
+        self.visited |= {earlier for earlier in Step if earlier < step}
+        self.go(step)
 
     def set_hardware(self, series: Series, precision: Precision) -> None:
         """Answer which servers and which weights; the list of nodes is grown to the number."""

@@ -19,6 +19,7 @@ _PREFIX = re.compile(
     r"^(?:\((?P<who>\w+)(?: pid=\d+)?\)\s+)*(?P<level>[A-Z]{4,8}) \d\d-\d\d "
     r"(?P<time>\d\d:\d\d:\d\d) \[[^\]]*\]\s*"
 )
+_WHO = re.compile(r"^(?:\((?P<who>\w+)(?: pid=\d+)?\)\s+)+(?:INFO:\s+)?")
 _NARROW = 120
 
 
@@ -26,7 +27,8 @@ def shortened(line: str) -> str:
     """Return a log line with the least of a prefix, so that its message is seen on 80 columns."""
     found = _PREFIX.match(line)
     if found is None:
-        return line
+        found = _WHO.match(line)
+        return f"{found['who']}: {line[found.end() :]}" if found else line
     level = "" if found["level"] == "INFO" else f"{found['level']} "
     who = f"{found['who']}: " if found["who"] else ""
     return f"{found['time']} {level}{who}{line[found.end() :]}"

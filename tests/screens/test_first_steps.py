@@ -143,3 +143,4 @@ async def test_the_last_run_can_be_resumed(world: World, open_wizard: Open) -> N
         await pilot.press("enter")
         await at(pilot, Step.NODES)
         assert second.draft == first.draft
+        assert "✓ Hardware" in shown(pilot)

@@ -25,7 +25,8 @@ from wizard.session import Session
             "07:02:52 ERROR Worker_TP0: boom",
         ),
         ("INFO 11-24 07:02:46 [__init__.py:207] Platform plugin", "07:02:46 Platform plugin"),
-        ("(APIServer pid=806) INFO:     Started", "(APIServer pid=806) INFO:     Started"),
+        ("(APIServer pid=806) INFO:     Started", "APIServer: Started"),
+        ("(Worker_DP0 pid=1) Loading shards: 7%", "Worker_DP0: Loading shards: 7%"),
         ("Traceback (most recent call last):", "Traceback (most recent call last):"),
     ],
 )
