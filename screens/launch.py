@@ -65,6 +65,7 @@ class LaunchScreen(StepScreen):
         """State, nodes, and the plan or the logs."""
         self._launch: LaunchLike | None = None  # the one that the panes are about
         self._told: object = None
+        self._last_state = ""
         self._looking = False
         yield Static("", id="state", markup=False)
         yield Static("", id="ranks", markup=False)
@@ -124,6 +125,10 @@ class LaunchScreen(StepScreen):
             (session.launch_error, session.stop_error, session.stopping, session.launch_active),
             (self._looking, waited, begun),
         )
+        if launch is not None and launch.state != self._last_state:
+            if self._last_state in ("starting", "waiting"):
+                self.say("")  # what was said of the start no longer holds
+            self._last_state = launch.state
         if now != self._told:
             self._told = now
             self.query_one("#state", Static).update(self._state(waited))

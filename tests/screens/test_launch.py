@@ -54,6 +54,7 @@ async def test_stages_and_logs_are_shown_until_it_serves(world: World, open_wiza
         await until(pilot, lambda: "only of node 1" in shown(pilot))
         world.launch.move("ready", "serving")
         await until(pilot, lambda: "✓ ready" in shown(pilot))
+        await until(pilot, lambda: "once the model is served" not in shown(pilot))
         await pilot.press("ctrl+n")
         await at(pilot, Step.CHAT)
 
