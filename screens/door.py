@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from contextlib import AsyncExitStack
 
 
 def open_wizard(arguments: argparse.Namespace) -> int:
@@ -26,23 +25,19 @@ async def _run(arguments: argparse.Namespace) -> int:
     from wizard.presets import load_preset  # noqa: PLC0415
     from wizard.session import Session  # noqa: PLC0415
 
-    async with AsyncExitStack() as stack:
-        source = getattr(arguments, "preset", None)
+    session = Session()
+    try:
         if arguments.command == "demo":
-            from wizard.simulator.process import spawn  # noqa: PLC0415
-
-            source = await stack.enter_async_context(
-                spawn(
-                    series=arguments.series,
-                    precision=arguments.precision,
-                    scenario=arguments.scenario,
-                    speed=arguments.speed,
-                )
+            await session.begin_demo(
+                series=arguments.series,
+                precision=arguments.precision,
+                scenario=arguments.scenario,
+                speed=arguments.speed,
             )
-        session = Session(demo=arguments.command == "demo")
-        stack.push_async_callback(session.aclose)
-        if source is not None:
-            session.load(load_preset(source))
+        elif arguments.preset is not None:
+            session.load(load_preset(arguments.preset))
         app = WizardApp(session, ascii_only=arguments.ascii)
         await app.run_async(mouse=not arguments.no_mouse)
         return app.return_code or 0
+    finally:
+        await session.aclose()

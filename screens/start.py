@@ -17,7 +17,6 @@ INTRO = (
     "the nodes, check the network, look at the scripts, launch, chat. Nothing on a node is "
     "changed before the launch, and the launch asks first."
 )
-DEMO_HINT = "No hardware at hand? Quit with Ctrl+Q and run: v32-wizard demo"
 DEMO_NOTE = "The nodes are simulated on this machine; nothing here touches a real server."
 
 
@@ -37,7 +36,8 @@ class StartScreen(StepScreen):
         """The introduction above the list."""
         yield Static(INTRO, id="intro", markup=False)
         yield OptionList(*self._options(), id="choices", markup=False, compact=True)
-        yield Static(DEMO_NOTE if self.session.demo else DEMO_HINT, classes="hint", markup=False)
+        if self.session.demo:
+            yield Static(DEMO_NOTE, classes="hint", markup=False)
 
     def on_mount(self) -> None:
         """Begin on the first way."""
@@ -56,6 +56,8 @@ class StartScreen(StepScreen):
             note = f"{describe(self._saved.draft)}, {ago(self._saved.age_s)}"
             options.append(_option("resume", "Resume the last run", note))
         options.append(_option("new", "New deployment", "answer the questions from the beginning"))
+        if not session.demo and session.launch is None:
+            options.append(_option("demo", "Demo", "two simulated A3 nodes on this machine"))
         store = session.rooms.store()
         try:
             saved = list(store.list())
@@ -79,6 +81,11 @@ class StartScreen(StepScreen):
 
     def _begin(self, name: str) -> None:
         session, step = self.session, Step.HARDWARE
+        self.workers.cancel_group(self, "demo")  # another choice takes its place
+        if name == "demo":
+            self.say("Starting the simulated nodes ...")
+            self.run_worker(self._demo(), group="demo", exit_on_error=False)
+            return
         if name == "resume" and self._saved is not None:
             session.resume(self._saved)
             step = session.step
@@ -91,6 +98,14 @@ class StartScreen(StepScreen):
                 self.failed(error)
                 return
         self.post_message(Goto(step))
+
+    async def _demo(self) -> None:
+        try:
+            await self.session.begin_demo()
+        except WizardError as error:
+            self.failed(error)
+            return
+        self.post_message(Goto(Step.HARDWARE))
 
 
 def _option(name: str, words: str, note: str) -> Option:

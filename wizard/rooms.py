@@ -291,6 +291,13 @@ def _build(keys: Mapping[str, Any]) -> Preset:
     return parse_preset(yaml.safe_dump(dict(keys), sort_keys=False), "your answers")
 
 
+def _simulated(**options: Any) -> AbstractAsyncContextManager[Path]:
+    cluster: AbstractAsyncContextManager[Path] = import_module("wizard.simulator.process").spawn(
+        **options
+    )
+    return cluster
+
+
 def _store() -> StoreLike:
     from wizard.presets import PresetStore  # noqa: PLC0415
 
@@ -313,5 +320,6 @@ class Rooms:
     choices: Callable[[str], list[Choice]] = _choices
     build: Callable[[Mapping[str, Any]], Preset] = _build
     store: Callable[[], StoreLike] = _store
+    simulated: Callable[..., AbstractAsyncContextManager[Path]] = _simulated
     autosave: Path | None = None  # None: session.yaml in the state folder
     autosave_delay_s: float = 0.5

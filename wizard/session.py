@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from wizard.answers import Answers, Step
 from wizard.background import Background, sentence
 from wizard.checks.model import CellKey, Status
-from wizard.cluster import Cluster
+from wizard.cluster import Cluster, Precision, Series
 from wizard.conversation import Conversation, Message
 from wizard.errors import UsageError
 from wizard.remote.api import Fleet
@@ -48,6 +49,28 @@ class Session(Answers):
         self._fleet: tuple[Cluster, Fleet] | None = None
         self._retired: list[Fleet] = []
         self._work = Background(self._tell)
+        self._simulated = AsyncExitStack()
+
+    async def begin_demo(
+        self,
+        *,
+        series: Series = Series.A3,
+        precision: Precision = Precision.BF16,
+        scenario: str = "healthy",
+        speed: float = 1.0,
+    ) -> None:
+        """Start a simulated cluster that lives as long as this session, and take its answers.
+
+        Raises:
+            WizardError: it did not start.
+        """
+        from wizard.presets import load_preset  # noqa: PLC0415 - like every room, when needed
+
+        path = await self._simulated.enter_async_context(
+            self.rooms.simulated(series=series, precision=precision, scenario=scenario, speed=speed)
+        )
+        self.demo = True
+        self.load(load_preset(path))
 
     # -- where we stand
 
@@ -275,3 +298,4 @@ class Session(Answers):
         fleets = [*self._retired, *([self._fleet[1]] if self._fleet else [])]
         self._retired, self._fleet = [], None
         await asyncio.gather(*(fleet.close() for fleet in fleets), return_exceptions=True)
+        await self._simulated.aclose()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
 from wizard.cluster import Cluster, Node
@@ -217,6 +219,9 @@ class World:
     """Everything that a session reaches, for the test to look at and to move on."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.simulators = 0  # that run now
+        self.simulator_error: Exception | None = None
         self.fleets: list[FakeFleet] = []
         self.runs: list[FakeCheckRun] = []
         self.launches: list[FakeLaunch] = []
@@ -236,9 +241,22 @@ class World:
             open_chat=self._open_chat,
             complete=self._complete,
             store=lambda: self.store,
+            simulated=self._simulated,
             autosave=folder / "session.yaml",
             autosave_delay_s=0.0,
         )
+
+    @asynccontextmanager
+    async def _simulated(self, **_: object) -> AsyncIterator[Path]:
+        if self.simulator_error is not None:
+            raise self.simulator_error
+        path = self.folder / "simulated.yaml"
+        path.write_text(yaml.safe_dump(preset().model_dump(mode="json", exclude_defaults=True)))
+        self.simulators += 1
+        try:
+            yield path
+        finally:
+            self.simulators -= 1
 
     @property
     def run(self) -> FakeCheckRun:

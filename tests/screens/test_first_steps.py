@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.screens.fakes import World, preset
 from tests.screens.pilots import Open, at, shown, until
 from wizard.cluster import Precision, Series
+from wizard.errors import WizardError
 from wizard.session import Session, Step
 
 
@@ -22,6 +23,24 @@ async def test_a_newcomer_answers_hardware_and_nodes_with_keys_alone(
         await pilot.press(*"root@n1", "enter", *"root@n2")
         await until(pilot, lambda: [n.address for n in session.draft.nodes][1] == "root@n2")
         assert session.preset().nodes[1].user == "root"
+
+
+async def test_the_demo_starts_from_the_first_screen_and_ends_with_the_wizard(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms)
+    world.simulator_error = WizardError("The simulated cluster did not start: no room.")
+    async with open_wizard(session) as pilot:
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "did not start: no room" in shown(pilot))
+        world.simulator_error = None
+        await pilot.press("enter")
+        await at(pilot, Step.HARDWARE)
+        assert "[simulated cluster]" in shown(pilot)
+        assert world.simulators == 1
+        assert session.preset().name == preset().name
+    assert world.simulators == 0
+    assert session.saved() is None  # the demo's answers are nobody's to resume
 
 
 async def test_back_keeps_every_answer(world: World, open_wizard: Open) -> None:
