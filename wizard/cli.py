@@ -167,6 +167,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
+    except Exception as error:
+        if arguments.debug:
+            raise
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        print(f"{PROGRAM}: a fault of ours: {what}. See where with --debug.", file=sys.stderr)
+        return 1
 
 
 def _open_screens(arguments: argparse.Namespace) -> int:

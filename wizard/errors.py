@@ -24,6 +24,8 @@ class WizardError(Exception):
     def __init__(
         self, message: str, *, node: int | None = None, hint: str = "", retryable: bool = False
     ) -> None:
+        if message.endswith("..") and not message.endswith("..."):
+            message = message[:-1]  # foreign words that end in a full stop, and ours after them
         super().__init__(message)
         self.message = message
         self.node = node

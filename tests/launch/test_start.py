@@ -85,8 +85,9 @@ async def test_a_name_taken_by_a_stranger(fleet: FakeFleet) -> None:
 
 async def test_our_preset_runs_already(fleet: FakeFleet) -> None:
     first = await started(fleet)
-    with pytest.raises(LaunchError, match=rf"already, running, as launch {first.launch_id}"):
-        await launch(fleet).start()
+    for step in (launch(fleet).refuse, launch(fleet).start):
+        with pytest.raises(LaunchError, match=rf"already, running, as launch {first.launch_id}"):
+            await step()
     assert [n.status for n in fleet.nodes] == ["running", "running"]
 
 
@@ -133,8 +134,9 @@ async def test_a_node_out_of_reach_at_the_start(fleet: FakeFleet) -> None:
 
 async def test_strict_guide_is_refused(tmp_path: Path) -> None:
     fleet = FakeFleet(preset(strict_guide=True), tmp_path)
-    with pytest.raises(UsageError, match="strict_guide"):
-        await launch(fleet).start()
+    for step in (launch(fleet).refuse, launch(fleet).start):
+        with pytest.raises(UsageError, match="strict_guide"):
+            await step()
     assert fleet.nodes[0].calls("ps") == 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
-from wizard.errors import LaunchError
+from wizard.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("no_devices")
 
@@ -91,7 +91,7 @@ async def test_status(fleet: FakeFleet) -> None:
 
 
 async def test_logs(fleet: FakeFleet) -> None:
-    with pytest.raises(LaunchError, match="no container of lab is on node 1"):
+    with pytest.raises(UsageError, match="no container of lab is on node 1"):
         await anext(launch(fleet).logs(1))
     await started(fleet)
     fleet.nodes[1].says("\x1b[1;36mone\x1b[0m", "two")

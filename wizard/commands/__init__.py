@@ -42,6 +42,8 @@ async def _guarded(command: Coroutine[None, None, int]) -> int:
     task = asyncio.ensure_future(command)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # started by nohup: it is to outlive its terminal
         loop.add_signal_handler(number, task.cancel)
     try:
         return await task

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
+from contextlib import aclosing
 
 from wizard.chat import ChatClient, open_chat
 from wizard.commands.fleet import connected
-from wizard.commands.terminal import read_line
+from wizard.commands.terminal import read_all, read_line
 from wizard.errors import UsageError
 from wizard.presets import load_preset
 
@@ -20,7 +20,7 @@ async def chat(arguments: argparse.Namespace) -> int:
     preset = load_preset(arguments.preset)
     prompt = arguments.prompt
     if prompt is None and not sys.stdin.isatty():
-        prompt = (await asyncio.to_thread(sys.stdin.read)).strip()
+        prompt = (await read_all()).strip()
     if prompt is not None and not prompt:
         raise UsageError("the prompt is empty:", hint="give it as an argument or on stdin.")
     async with connected(preset) as fleet, open_chat(fleet.remotes[0], preset) as client:
@@ -33,10 +33,11 @@ async def chat(arguments: argparse.Namespace) -> int:
 
 async def _answer(client: ChatClient, messages: list[Message]) -> str:
     said: list[str] = []
-    async for delta in client.stream(messages):
-        sys.stdout.write(delta.content)
-        sys.stdout.flush()
-        said.append(delta.content)
+    async with aclosing(client.stream(messages)) as answer:  # the request ends when we do
+        async for delta in answer:
+            sys.stdout.write(delta.content)
+            sys.stdout.flush()
+            said.append(delta.content)
     sys.stdout.write("\n")
     return "".join(said)
 

@@ -15,10 +15,9 @@ from wizard.checks.engine import CheckRun
 from wizard.checks.model import Status
 from wizard.commands.fleet import connected
 from wizard.commands.terminal import end_progress, progress
-from wizard.errors import UsageError
+from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.paths import write_private
 from wizard.presets import load_preset
-from wizard.remote.api import Fleet
 
 _INTERVAL_S = 0.1
 
@@ -78,10 +77,19 @@ async def follow(run: CheckRun) -> None:
         end_progress()
 
 
-async def passed(fleet: Fleet, name: str, run: CheckRun) -> bool:
-    """Run the checks before a launch; print the report when they do not pass."""
+async def require_passed(name: str, run: CheckRun) -> None:
+    """Run the checks before a launch; print the report when they do not pass.
+
+    Raises:
+        LaunchError: a check failed.
+        RemoteError: none failed, but a node could not be checked.
+    """
     await follow(run)
-    if report.exit_status(run) == 0:
-        return True
+    status = report.exit_status(run)
+    if status == 0:
+        return
     sys.stderr.write(report.to_text(run, name))
-    return False
+    hint = "Mend what they name, or use --skip-checks."
+    if status == RemoteError.exit_status:
+        raise RemoteError("not launched: not everything could be checked.", hint=hint)
+    raise LaunchError("not launched: the checks did not pass.", hint=hint)

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from wizard.checks.engine import CheckRun
-from wizard.commands.check import passed
+from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
 from wizard.commands.terminal import confirm, note
 from wizard.discovery import complete
 from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch import Launch
+from wizard.launch.together import together
 from wizard.presets import load_preset
 
 _INTERVAL_S = 0.2
@@ -27,13 +28,9 @@ async def launch(arguments: argparse.Namespace) -> int:
     preset = load_preset(arguments.preset)
     name = shlex.quote(arguments.preset)
     async with connected(preset) as fleet:
+        await Launch(fleet, preset).refuse()
         if not arguments.skip_checks:
-            run = CheckRun(fleet, preset.cluster)
-            if not await passed(fleet, preset.name, run):
-                raise LaunchError(
-                    "not launched: the checks did not pass.",
-                    hint="Mend what they name, or use --skip-checks.",
-                )
+            await require_passed(preset.name, CheckRun(fleet, preset.cluster))
         preset = await complete(preset, fleet)
         work = Launch(fleet, preset)
         for line in work.plan():
@@ -127,9 +124,12 @@ async def logs(arguments: argparse.Namespace) -> int:
 
         async def copy(rank: int) -> None:
             prefix = f"node{rank} | " if len(ranks) > 1 else ""
-            lines: AsyncIterator[str] = work.logs(rank, follow=arguments.follow)
-            async for line in lines:
-                print(f"{prefix}{line}", flush=arguments.follow)
+            try:
+                async for line in work.logs(rank, follow=arguments.follow):
+                    print(f"{prefix}{line}", flush=arguments.follow)
+            except LaunchError as error:  # the engine there could not be asked: no answer, not a no
+                raise RemoteError(error.message, node=rank, hint=error.hint) from error
 
-        await asyncio.gather(*(copy(rank) for rank in ranks))
+        # a node that cannot be read must not keep the logs of the others from being seen
+        await together(copy(rank) for rank in ranks)
     return 0

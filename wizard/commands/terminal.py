@@ -27,26 +27,39 @@ def note(text: str) -> None:
 
 
 async def read_line() -> str:
-    """Return one line typed on stdin, without its end; "" at the end of input.
+    """Return one line typed on stdin, without its end; "" at the end of input."""
+    typed = b""
+    while not typed.endswith(b"\n") and (piece := await _read_some()):
+        typed += piece
+    return typed.decode(errors="replace").rstrip("\n")
 
-    Waits on the loop, not in a thread: a thread stuck in ``readline`` could not be cancelled, and
-    Ctrl-C would then do nothing until Enter is pressed.
+
+async def read_all() -> str:
+    """Return stdin up to its end."""
+    pieces = []
+    while piece := await _read_some():
+        pieces.append(piece)
+    return b"".join(pieces).decode(errors="replace")
+
+
+async def _read_some() -> bytes:
+    """Read what is there on stdin, waiting until something is; b"" at the end of input.
+
+    Waits on the loop, not in a thread: a thread stuck in ``read`` could not be cancelled, and
+    Ctrl-C would then do nothing until Enter is pressed or the pipe is closed.
     """
     loop = asyncio.get_running_loop()
     descriptor = sys.stdin.fileno()
-    typed = b""
-    while not typed.endswith(b"\n"):
-        readable = asyncio.Event()
+    readable = asyncio.Event()
+    try:
         loop.add_reader(descriptor, readable.set)
-        try:
-            await readable.wait()
-        finally:
-            loop.remove_reader(descriptor)
-        piece = os.read(descriptor, 4096)
-        if not piece:
-            break
-        typed += piece
-    return typed.decode(errors="replace").rstrip("\n")
+    except PermissionError:  # epoll takes no plain file, and /dev/null; they never make one wait
+        return os.read(descriptor, 1 << 16)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    return os.read(descriptor, 1 << 16)
 
 
 async def confirm(question: str, *, yes: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from wizard.errors import LaunchError, RemoteError
+from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch.lines import LineReader
 from wizard.launch.node import LaunchNode
 from wizard.launch.runtime import Container
@@ -64,13 +64,15 @@ async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
     """Yield the serve log of one node from its start, cleaned for display.
 
     Raises:
-        LaunchError: no container of the preset is there.
+        UsageError: no container of the preset is there.
     """
     answer = [c for c in (await node.listing()).containers if c.launch]
     container = newest([answer])
     if container is None:
-        raise LaunchError(
-            f"no container of {node.preset} is on {node.state.label}.", node=node.state.rank
+        raise UsageError(
+            f"no container of {node.preset} is on {node.state.label}.",
+            node=node.state.rank,
+            hint="Launch it first (v32-wizard launch).",
         )
     reader = LineReader(stamps=False)
     async for chunk in node.remote.stream(node.runtime.logs(container.id, follow=follow)):

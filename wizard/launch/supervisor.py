@@ -20,7 +20,7 @@ from wizard.launch.runtime import STOP_S, Runtime
 from wizard.launch.serving import ServingProbe
 from wizard.launch.state import RankState, StatusReport
 from wizard.launch.stopping import closed, remove_all
-from wizard.launch.together import to_the_end
+from wizard.launch.together import to_the_end, together
 from wizard.launch.watch import INTERVAL_S, NodeWatch, first_to_fail
 from wizard.presets import Preset
 from wizard.remote.api import Fleet
@@ -74,6 +74,24 @@ class Launch:
         """Return the steps to show before confirming; nothing is asked of the nodes."""
         return plan(self.preset, self.launch_id)
 
+    async def refuse(self) -> None:
+        """Say before any long work what would make :meth:`start` refuse anyway.
+
+        Raises:
+            UsageError: the preset asks for strict_guide.
+            LaunchError, RemoteError: it is launched already, or a node cannot be asked.
+        """
+        self._require_supervisable()
+        name = self.preset.container.name
+        await together(node.refuse_others(name, self.launch_id) for node in self._nodes)
+
+    def _require_supervisable(self) -> None:
+        if self.preset.strict_guide:
+            raise UsageError(
+                "strict_guide: a launch exactly as the guide writes it cannot be supervised.",
+                hint="Set it to false, or run the rendered scripts by hand.",
+            )
+
     async def start(self) -> None:
         """Start all nodes, or none: on any error, and when cancelled, what was made is undone.
 
@@ -81,11 +99,7 @@ class Launch:
             UsageError: the preset cannot be launched (strict_guide, an address missing).
             LaunchError, RemoteError: something stood in the way on a node; names it.
         """
-        if self.preset.strict_guide:
-            raise UsageError(
-                "strict_guide: a launch exactly as the guide writes it cannot be supervised.",
-                hint="Set it to false, or run the rendered scripts by hand.",
-            )
+        self._require_supervisable()
         if self.state not in ("pending", "failed", "stopped"):
             raise LaunchError(f"this launch is {self.state} already.")
         self._stopping = False
@@ -185,7 +199,7 @@ class Launch:
         """Yield the serve log of one node from its start, cleaned for display.
 
         Raises:
-            LaunchError: no container of this preset is there.
+            UsageError: no container of this preset is there.
         """
         return report.logs(self._nodes[rank], follow=follow)
 
@@ -237,7 +251,12 @@ class Launch:
             return
         self.message = f"{message} Stopping the others"
         self._touch()
-        self._set("failed", " ".join([message, *await self._abort()]))
+        try:
+            problems = await to_the_end(self._abort())
+        except asyncio.CancelledError:
+            self._set("failed", f"{message} The others were stopped.")
+            raise
+        self._set("failed", " ".join([message, *problems]))
 
     async def _abort(self, why: str = "stopped because another node failed") -> list[str]:
         """Stop and remove all of this launch; the nodes that had not failed are aborted."""

@@ -1,0 +1,74 @@
+"""The command line itself, as a process: input, exit statuses, signals; nothing is reached."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PRESET = """\
+version: 1
+name: lab
+series: A3
+precision: bf16
+nodes:
+  - {host: 127.0.0.1, port: 1, local_ip: 10.0.0.1, nic: eth0}
+"""
+
+
+@pytest.fixture
+def preset(tmp_path: Path) -> str:
+    path = tmp_path / "lab.yaml"
+    path.write_text(PRESET)
+    return str(path)
+
+
+def run(tmp_path: Path, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wizard.cli", *words],
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, "HOME": str(tmp_path), "V32_WIZARD_HOME": str(tmp_path / "home")},
+    )
+
+
+def test_a_launch_that_would_be_refused_is_refused_before_the_checks(
+    tmp_path: Path, preset: str
+) -> None:
+    with Path(preset).open("a") as file:
+        file.write("strict_guide: true\n")
+    done = run(tmp_path, "launch", preset, "--yes")
+    assert done.returncode == 2
+    assert "strict_guide" in done.stderr
+
+
+@pytest.mark.parametrize("stdin", [None, "", "  \n"])
+def test_an_empty_prompt_is_refused(tmp_path: Path, preset: str, stdin: str | None) -> None:
+    done = run(tmp_path, "chat", preset, stdin=stdin)
+    assert done.returncode == 2
+    assert "the prompt is empty" in done.stderr
+
+
+def test_a_prompt_is_read_from_a_file(tmp_path: Path, preset: str) -> None:
+    prompt = tmp_path / "prompt"
+    prompt.write_text("The future of AI is")
+    with prompt.open() as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "wizard.cli", "chat", preset],
+            stdin=file,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            env={**os.environ, "HOME": str(tmp_path)},
+        )
+    assert done.returncode == 3, done.stderr  # it was read; nobody listens on port 1
+    assert "node 0" in done.stderr
+    assert "Traceback" not in done.stderr
