@@ -13,7 +13,7 @@ PRESET = """\
 version: 1
 name: lab
 series: A3
-precision: bf16
+precision: w8a8
 nodes:
   - {host: 127.0.0.1, port: 1, local_ip: 10.0.0.1, nic: eth0}
 """
