@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncssh
 import pytest
+from openssh_lab import SSHD, OpenSSHLab
 from remote_lab import Lab
 
 from wizard.remote.fleet import SSHFleet
@@ -18,6 +20,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(str(folder / "id"))
+    key.write_public_key(str(folder / "id.pub"))
     (folder / "id").chmod(0o600)
     return folder
 
@@ -47,3 +50,15 @@ async def one(lab: Lab) -> AsyncIterator[SSHFleet]:
     await lab.add()
     async with lab.fleet() as fleet:
         yield fleet
+
+
+@pytest.fixture
+async def openssh(tmp_path: Path, keys: Path) -> AsyncIterator[OpenSSHLab]:
+    """An empty lab of real sshd; ``add`` starts servers."""
+    if not os.path.exists(SSHD):
+        pytest.skip(f"no {SSHD} here")
+    it = OpenSSHLab(tmp_path, keys)
+    try:
+        yield it
+    finally:
+        await it.aclose()
