@@ -120,7 +120,7 @@ class SimulatedCluster:
                 node,
                 self.precision,
                 hccn_conf=fault.hccn_conf is None,
-                weights=fault.weights is None,
+                weights=fault.weights,
             )
         self.daemon = Daemon(self.world, self.directory, self._environment)
         self._tools = ToolServer(self.world, self.daemon.command, self.daemon.users)
@@ -133,16 +133,19 @@ class SimulatedCluster:
         nodes = []
         for rank in range(self.count):
             fault = self.scenario.node_fault(rank)
+            series = fault.host.series or self.series
+            count = series.devices if fault.host.devices is None else fault.host.devices
             nodes.append(
                 SimNode(
                     rank=rank,
-                    series=self.series,
+                    series=series,
                     address=f"{block}.{_FIRST_HOST + rank}",
                     token=secrets.token_hex(16),
                     root=self.directory / f"n{rank}" / "fs",
                     slow=fault.slow,
-                    devices=[make_device(rank, i, faults, now) for i in range(self.series.devices)],
-                    images=set() if fault.image else images.stocked(self.series),
+                    devices=[make_device(rank, i, faults, now) for i in range(count)],
+                    images=set() if fault.image else images.stocked(series),
+                    traits=fault.host,
                 )
             )
         return nodes
@@ -177,6 +180,7 @@ class SimulatedCluster:
             "V32_SIM_ADDRESS": node.address,
             "V32_SIM_PORT": str(self._tool_port),
             "V32_SIM_TOKEN": node.token,
+            "V32_SIM_CLOCK": str(node.traits.clock),
         }
 
     def _write_preset(self) -> None:
@@ -193,7 +197,7 @@ class SimulatedCluster:
                     "identity_file": str(self.directory / "id_ed25519"),
                     "known_hosts": str(self.directory / "known_hosts"),
                     "local_ip": node.address,
-                    "nic": NIC,
+                    "nic": node.nic or NIC,
                 }
                 for node in self.nodes
             ],

@@ -1,4 +1,4 @@
-"""``uname``, ``ip``, ``ss`` and their like, as a node answers them."""
+"""``uname``, ``df``, ``ss`` and their like, as a node answers them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from wizard.simulator.state import NIC, Output, SimNode, World
+from wizard.simulator.network import getent, ip
+from wizard.simulator.state import Output, SimNode, World
 
 
 def uname(_w: World, node: SimNode, argv: list[str]) -> Output:
-    """Answer ``uname``: an aarch64 machine."""
-    kernel = "5.10.0-216.0.0.115.oe2203sp4.aarch64"
-    words = {"s": "Linux", "n": node.hostname, "r": kernel, "v": "#1 SMP", "m": "aarch64"}
-    words |= {"p": "aarch64", "i": "aarch64", "o": "GNU/Linux"}
+    """Answer ``uname``: an aarch64 machine, unless the scenario says otherwise."""
+    kernel = f"5.10.0-216.0.0.115.oe2203sp4.{node.traits.arch}"
+    arch = node.traits.arch
+    words = {"s": "Linux", "n": node.hostname, "r": kernel, "v": "#1 SMP", "m": arch}
+    words |= {"p": arch, "i": arch, "o": "GNU/Linux"}
     letters = "".join(a.lstrip("-") for a in argv) or "s"
     if "a" in letters:
         letters = "snrvmo"
@@ -43,61 +45,43 @@ def nproc(_w: World, _n: SimNode, _argv: list[str]) -> Output:
     return Output("192\n")
 
 
-def ip(world: World, node: SimNode, argv: list[str]) -> Output:
-    """Answer ``ip [-o] [-4] addr|route|link …``; the cluster's network is one /24 on one NIC."""
-    words = [a for a in argv if not a.startswith("-")]
-    if words and "address".startswith(words[0]) and words[0] != "":
-        wanted = words[words.index("dev") + 1] if "dev" in words[:-1] else None
-        return _addresses(node, wanted, oneline="-o" in argv or "-oneline" in argv)
-    if words[:2] in (["route", "get"], ["r", "get"]) and len(words) > 2:
-        return _route_get(world, node, words[2])
-    if words and words[0] in ("route", "r"):
-        net = node.address.rsplit(".", 1)[0]
-        return Output(
-            f"default via {net}.1 dev {NIC} proto static\n"
-            f"{net}.0/24 dev {NIC} proto kernel scope link src {node.address}\n"
-        )
-    if words and words[0] == "link":
-        return Output(f"2: {NIC}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n")
-    return Output(stderr=f'Object "{" ".join(words)}" is unknown, try "ip help".\n', code=1)
+def df(_w: World, node: SimNode, argv: list[str]) -> Output:
+    """Answer ``df [-P] [-k|-m|-h|-B SIZE] [PATH …]``: the system's disk, and one for /data."""
+    unit, paths, words = 1024, [], list(argv)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            paths += words
+            break
+        if not word.startswith("-"):
+            paths.append(word)
+        elif word.startswith("-B") or word.startswith("--block-size="):
+            size = word.removeprefix("--block-size=").removeprefix("-B") or words.pop(0)
+            unit = _UNITS.get(size.upper().removesuffix("B") or "1", 1024)
+        elif set(word[1:]) <= set("Pkmhl"):
+            unit = 1 << 20 if "m" in word else 1 << 30 if "h" in word else unit
+        else:
+            return Output(stderr=f"df: unrecognized option '{word}'\n", code=1)
+    missing = [p for p in paths if not (node.path(p).exists() or Path(p).exists())]
+    mounts = dict.fromkeys(map(_mounted_at, paths or ["/", "/data"]))
+    if paths:
+        mounts = {_mounted_at(p): None for p in paths if p not in missing}
+    lines = [f"Filesystem     {unit}-blocks       Used  Available Capacity Mounted on\n"]
+    for mount in mounts:
+        total, disk = (3_600, "/dev/nvme0n1") if mount == "/data" else (3_500, "/dev/sda2")
+        free = min(node.traits.free_gb, total)
+        full, used, left = ((n << 30) // unit for n in (total, total - free, free))
+        share = f"{(total - free) * 100 // total}%"
+        lines.append(f"{disk:<14} {full:>11} {used:>10} {left:>10} {share:>8} {mount}\n")
+    said = "".join(f"df: {p}: No such file or directory\n" for p in missing)
+    return Output("".join(lines) if len(lines) > 1 else "", said, 1 if missing else 0)
 
 
-def _addresses(node: SimNode, wanted: str | None, *, oneline: bool) -> Output:
-    rows = [
-        (1, "lo", "127.0.0.1/8", "scope host lo"),
-        (
-            2,
-            NIC,
-            f"{node.address}/24",
-            f"brd {node.address.rsplit('.', 1)[0]}.255 scope global {NIC}",
-        ),
-        (3, "docker0", "172.17.0.1/16", "brd 172.17.255.255 scope global docker0"),
-    ]
-    rows = [row for row in rows if wanted in (None, row[1])]
-    if not rows:
-        return Output(stderr=f'Device "{wanted}" does not exist.\n', code=1)
-    forever = "       valid_lft forever preferred_lft forever"
-    if oneline:
-        lines = [f"{n}: {name}    inet {a} {rest}\\{forever}\n" for n, name, a, rest in rows]
-    else:
-        flags = "<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP"
-        lines = [f"{n}: {name}: {flags}\n    inet {a} {r}\n{forever}\n" for n, name, a, r in rows]
-    return Output("".join(lines))
+_UNITS = {"1": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "1K": 1 << 10, "1M": 1 << 20}
 
 
-def _route_get(world: World, node: SimNode, target: str) -> Output:
-    if target == node.address or target.startswith("127.0.0."):
-        text = f"local {target} dev lo src {target} uid 0 \n    cache <local> \n"
-    elif any(target == n.address for n in world.nodes):
-        text = f"{target} dev {NIC} src {node.address} uid 0 \n    cache \n"
-    elif re.fullmatch(r"\d+(\.\d+){3}", target):
-        router = node.address.rsplit(".", 1)[0] + ".1"
-        text = f"{target} via {router} dev {NIC} src {node.address} uid 0 \n    cache \n"
-    else:
-        return Output(
-            stderr=f'Error: any valid prefix is expected rather than "{target}".\n', code=1
-        )
-    return Output(text)
+def _mounted_at(path: str) -> str:
+    return "/data" if path == "/data" or path.startswith("/data/") else "/"
 
 
 def ss(_w: World, node: SimNode, argv: list[str]) -> Output:
@@ -129,5 +113,7 @@ HOST_TOOLS: dict[str, Callable[[World, SimNode, list[str]], Output]] = {
     "whoami": whoami,
     "nproc": nproc,
     "ip": ip,
+    "getent": getent,
+    "df": df,
     "ss": ss,
 }

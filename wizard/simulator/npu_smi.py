@@ -5,7 +5,6 @@ from __future__ import annotations
 from wizard.cluster import Series
 from wizard.simulator.state import Device, Output, SimNode, World
 
-VERSION = "25.2.0"
 HBM_MB = 65536
 IDLE_MB, SERVING_MB = 3180, 58400  # of 65536, per NPU
 _RULE = "+" + "-" * 27 + "+" + "-" * 17 + "+" + "-" * 52 + "+\n"
@@ -14,7 +13,7 @@ _RULE = "+" + "-" * 27 + "+" + "-" * 17 + "+" + "-" * 52 + "+\n"
 def npu_smi(world: World, node: SimNode, argv: list[str], users: dict[int, int]) -> Output:
     """Answer ``npu-smi``. ``users``: device → pid of the process that holds it."""
     if argv in (["-v"], ["--version"]):
-        return Output(f"npu-smi version: {VERSION}\n")
+        return Output(f"npu-smi version: {node.traits.driver}\n")
     if argv == ["info"]:
         return Output(_table(node, users))
     if argv[:2] == ["info", "-t"] and len(argv) > 2:
@@ -43,11 +42,11 @@ def _chip(node: SimNode, argv: list[str]) -> Device | None:
 
 
 def _table(node: SimNode, users: dict[int, int]) -> str:
-    a3 = node.series is Series.A3
+    a3, version = node.series is Series.A3, node.traits.driver
     ids = "Chip  Phy-ID" if a3 else "Chip"
     out = [
         _RULE,
-        f"| npu-smi {VERSION:<24} Version: {VERSION:<53}|\n",
+        f"| npu-smi {version:<24} Version: {version:<53}|\n",
         _RULE,
         _row("NPU   Name", "Health", "Power(W)    Temp(C)           Hugepages-Usage(page)"),
         _row(ids, "Bus-Id", "AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)"),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wizard.cluster import Series
 from wizard.errors import UsageError
+from wizard.simulator.traits import Traits
 
 Rank = Annotated[int, Field(ge=0)]
 Device = Annotated[int, Field(ge=0, le=15)]
@@ -90,15 +91,18 @@ class NodeFault(_Strict):
     """What is wrong with a whole node.
 
     ``slow``: factor on the time of its tools. ``ssh``: ``refused`` (nothing listens) or ``silent``
-    (accepts and never says a word). ``hccn_conf``, ``weights``, ``image``: ``missing``.
+    (accepts and never says a word). ``hccn_conf``, ``weights``, ``image``: ``missing``; weights
+    may also be ``incomplete`` (two shards short) or ``other`` (of the other precision). ``host``:
+    what is unusual about the machine.
     """
 
     node: Rank
     slow: Annotated[float, Field(ge=1)] = 1.0
     ssh: Literal["refused", "silent"] | None = None
     hccn_conf: Literal["missing"] | None = None
-    weights: Literal["missing"] | None = None
+    weights: Literal["missing", "incomplete", "other"] | None = None
     image: Literal["missing"] | None = None
+    host: Traits = Traits()
 
 
 class LaunchFault(_Strict):
@@ -178,6 +182,9 @@ def check_fits(scenario: Scenario, origin: str, series: Series, nodes: int) -> N
         places.append((f"pairs[{i}].source", pair.source.node, pair.source.device))
         places.append((f"pairs[{i}].target", pair.target.node, pair.target.device))
     places += [(f"nodes[{i}]", f.node, 0) for i, f in enumerate(scenario.nodes)]
+    for i, f in enumerate(scenario.nodes):
+        others = (*f.host.no_route_to, *filter(None, [f.host.same_machine_as]))
+        places += [(f"nodes[{i}].host", rank, 0) for rank in others]
     places += [(f"launch[{i}]", f.node, 0) for i, f in enumerate(scenario.launch)]
     for key, node, device in places:
         if node >= nodes:

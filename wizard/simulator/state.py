@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wizard.cluster import Series
 from wizard.simulator.scenario import DeviceFault, Scenario
+from wizard.simulator.traits import Traits
 
 NIC = "enp66s0f0"  # the interface that holds every node's own address
 
@@ -63,13 +64,20 @@ class SimNode:
     slow: float
     devices: list[Device]
     images: set[str]
+    traits: Traits = field(default_factory=Traits)
     calls: set[int] = field(default_factory=set)  # devices that hccn_tool is talking to now
     listening: dict[int, str] = field(default_factory=dict)
 
     @property
     def hostname(self) -> str:
         """Name that the node gives itself."""
-        return f"atlas-{self.rank:02d}"
+        return self.traits.hostname or f"atlas-{self.rank:02d}"
+
+    @property
+    def nic(self) -> str:
+        """Interface that holds the node's own address; "" when none does."""
+        named = {"bond": "bond0", "vlan": f"{NIC}.100", "dummy": "dummy0", "nat": ""}
+        return named.get(self.traits.network, NIC)
 
     @property
     def home(self) -> Path:

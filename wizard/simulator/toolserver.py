@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from wizard.simulator import hccn
 from wizard.simulator.hosttools import HOST_TOOLS
 from wizard.simulator.npu_smi import npu_smi
-from wizard.simulator.state import NIC, Output, SimNode, World
+from wizard.simulator.state import Output, SimNode, World
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class ToolServer:
         return {
             "rank": node.rank,
             "address": node.address,
-            "nic": NIC,
+            "nic": node.nic,
             "devices": len(node.devices),
             "speed": self.world.speed,
             "stages": timing.stages.model_dump(),

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from wizard import recipes
-from wizard.cluster import Precision, Series
+from wizard.cluster import Precision
 from wizard.simulator.hccn_conf import conf_lines
 from wizard.simulator.state import SimNode
 
@@ -17,10 +17,13 @@ _SHIMS = Path(__file__).parent / "shims"
 CODE = Path(__file__).parent.parent.parent  # the folder that holds the package `wizard`
 
 # Tools that the simulator itself answers.
-ASKED = (*("hccn_tool", "npu-smi", "uname", "ip", "ss", "hostname", "id", "whoami", "nproc"),)
+ASKED = (
+    *("hccn_tool", "npu-smi", "uname", "ip", "ss", "hostname", "id", "whoami", "nproc"),
+    *("getent", "df"),
+)
 # Real tools, with paths of the node led into its tree.
 LED = (
-    *("cat", "ls", "stat", "find", "du", "df", "head", "tail", "grep", "readlink", "realpath"),
+    *("cat", "ls", "stat", "find", "du", "head", "tail", "grep", "readlink", "realpath"),
     *("mkdir", "rm", "cp", "mv", "touch", "chmod", "sha256sum", "wc", "sed", "awk", "timeout"),
     *("tee", "md5sum", "diff", "cmp", "ln", "env", "nohup", "setsid", "tar", "rmdir", "mktemp"),
 )
@@ -32,6 +35,7 @@ PROGRAMS = {
 }
 SHARDS = 163  # as DeepSeek-V3.2-Exp comes
 SHARD_BYTES = {Precision.BF16: 8_400_000_000, Precision.W8A8: 4_300_000_000}
+_STORES = ("var/lib/docker", "var/lib/containers/storage")
 _HUB = "/root/.cache/modelscope/hub/models"  # where ModelScope keeps what it has fetched
 
 
@@ -65,6 +69,8 @@ def write_tools(folder: Path) -> None:
         command = f"exec {shlex.quote(sys.executable)} -I -S -c {shlex.quote(start)}"
         _program(folder / name, f'#!{bash} -p\n{command} "$@"\n')
     (folder / "env.sh").write_text((_SHIMS / "env.sh").read_text())
+    real = shlex.quote(shutil.which("date") or "/bin/date")
+    _program(folder / "date", f"#!{bash} -p\nreal={real}\n" + (_SHIMS / "date.sh").read_text())
     curl = shutil.which("curl")
     if curl is not None:  # this machine's loopback is not the node's
         _program(
@@ -80,11 +86,17 @@ def _program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def write_tree(node: SimNode, precision: Precision, *, hccn_conf: bool, weights: bool) -> None:
-    """Make the node's own files: what the guide's mounts and our checks look at."""
-    for folder in ("etc", "dev", "root", "data", "usr/local/bin", "usr/local/dcmi"):
+def write_tree(
+    node: SimNode, precision: Precision, *, hccn_conf: bool, weights: str | None
+) -> None:
+    """Make the node's own files: what the guide's mounts and our checks look at.
+
+    ``weights`` is the scenario's fault of that name, None for complete ones.
+    """
+    for folder in ("etc", "dev", "root", "data", "usr/local/bin", "usr/local/dcmi", *_STORES):
         (node.root / folder).mkdir(parents=True, exist_ok=True)
-    for name in ["davinci_manager", "devmm_svm", "hisi_hdc", *_davinci(node.series)]:
+    davinci = [f"davinci{device.id}" for device in node.devices]
+    for name in ["davinci_manager", "devmm_svm", "hisi_hdc", *davinci]:
         (node.root / "dev" / name).touch()
     if hccn_conf:
         lines = [f"{k}={v}\n" for d in node.devices for k, v in conf_lines(d).items()]
@@ -94,27 +106,44 @@ def write_tree(node: SimNode, precision: Precision, *, hccn_conf: bool, weights:
     driver = node.root / "usr/local/Ascend/driver"
     for folder in ("tools", "lib64/driver", "lib64/common"):
         (driver / folder).mkdir(parents=True)
-    (driver / "version.info").write_text(
-        "Version=25.2.0\nascendhal_version=7.35.23\npackage_version=25.2.0\n"
-    )
+    _write_identity(node)
     bin_folder = node.root.parent.parent / "bin"
     (driver / "tools/hccn_tool").symlink_to(bin_folder / "hccn_tool")
     (node.root / "usr/local/bin/npu-smi").symlink_to(bin_folder / "npu-smi")
     (node.root / "root/.cache").mkdir()
-    if weights:
+    other = Precision.W8A8 if precision is Precision.BF16 else Precision.BF16
+    if weights != "missing":
         for model in models(precision):
-            _write_weights(node.path(model), precision)
+            kind = other if weights == "other" else precision
+            _write_weights(node.path(model), kind, lost=2 if weights == "incomplete" else 0)
 
 
-def _davinci(series: Series) -> list[str]:
-    return [f"davinci{i}" for i in range(series.devices)]
+def _write_identity(node: SimNode) -> None:
+    """Make the files in which a machine says what it is: system, driver, firmware, identity."""
+    traits = node.traits
+    same = node.rank if traits.same_machine_as is None else traits.same_machine_as
+    name, _, version = traits.os.partition(" ")
+    text = f'NAME="{name}"\nVERSION="{version}"\nID="{name}"\nPRETTY_NAME="{traits.os}"\n'
+    (node.root / "etc/os-release").write_text(text)
+    (node.root / "etc/machine-id").write_text(f"{0x32A3 + same:032x}\n")
+    random = node.root / "proc/sys/kernel/random"
+    random.mkdir(parents=True)
+    (random / "boot_id").write_text(f"3f2a4c11-0000-4000-8000-{same:012x}\n")
+    ascend = node.root / "usr/local/Ascend"
+    (ascend / "driver/version.info").write_text(
+        f"Version={traits.driver}\nascendhal_version=7.35.23\npackage_version={traits.driver}\n"
+    )
+    (ascend / "firmware").mkdir()
+    (ascend / "firmware/version.info").write_text(
+        f"Version={traits.firmware}\nfirmware_version=1.0\npackage_version={traits.driver}\n"
+    )
 
 
-def _write_weights(folder: Path, precision: Precision) -> None:
+def _write_weights(folder: Path, precision: Precision, *, lost: int) -> None:
     """Make a model's folder; its shards have their size and no content (sparse files)."""
     folder.mkdir(parents=True)
     shards = [f"model-{i:05d}-of-{SHARDS:06d}.safetensors" for i in range(1, SHARDS + 1)]
-    for shard in shards:
+    for shard in shards[lost:]:
         with (folder / shard).open("wb") as file:
             file.truncate(SHARD_BYTES[precision])
     config = {

@@ -1,4 +1,4 @@
-"""The ``docker`` command of a simulated node: passes its call to the simulator and streams back.
+"""``docker`` and ``podman`` of a simulated node: passes the call to the simulator, streams back.
 
 Run with ``python -I -S``, so the standard library only, and little of it: it must start fast.
 """
@@ -14,7 +14,7 @@ def main() -> None:
     peer = socket.create_connection(("127.0.0.1", int(os.environ["V32_SIM_PORT"])))
     tty = "1" if os.isatty(0) else "0"
     argv = [tty, *sys.argv[1:]]
-    fields = [os.environ["V32_SIM_TOKEN"], "docker", os.getcwd(), str(len(argv)), *argv]
+    fields = [os.environ["V32_SIM_TOKEN"], sys.argv[0], os.getcwd(), str(len(argv)), *argv]
     peer.sendall(b"".join(os.fsencode(field) + b"\0" for field in fields))
     try:
         code = _copy(peer)

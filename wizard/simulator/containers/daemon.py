@@ -50,6 +50,8 @@ class Daemon:
     async def command(self, call: Call) -> int:
         """Carry out one docker command; return its exit code."""
         tty, *argv = call.argv
+        if (refused := await image_commands.engine_trouble(call, argv)) is not None:
+            return refused
         try:
             options = parse(argv)
             if options.command in image_commands.COMMANDS:
@@ -251,7 +253,7 @@ class Daemon:
         return await listing.run_inside(call, container, command, environment, o)
 
     async def _info(self, call: Call, o: Options, _tty: bool) -> int:
-        data = images.engine(len(self.containers[call.node.rank]))
+        data = images.engine(len(self.containers[call.node.rank]), call.tool)
         form = o.last("format")
         text = render(form, data) if form else "\n".join(f" {k}: {v}" for k, v in data.items())
         await call.out(f"{text}\n".encode())

@@ -53,8 +53,41 @@ async def fetch(world: World, call: Call, image: str, says: str, code: int) -> N
         await call.err(f"{line}\n".encode())
 
 
+def _own_version(tool: str) -> str:
+    return images.PODMAN_VERSION if tool == "podman" else images.ENGINE_VERSION
+
+
+async def engine_trouble(call: Call, argv: list[str]) -> int | None:
+    """Answer as a node answers whose engine cannot be asked; None when it can.
+
+    ``docker --version`` asks no daemon, so it is answered wherever the command is there.
+    """
+    docker = call.node.traits.docker if call.tool == "docker" else "up"
+    if docker == "missing":
+        await call.err(b"bash: docker: command not found\n")
+        return 127
+    if argv in (["--version"], ["-v"]):
+        version = _own_version(call.tool)
+        word = f"{call.tool} version {version}"
+        if call.tool == "docker":
+            word = f"Docker version {version}, build simulated"
+        await call.out(f"{word}\n".encode())
+        return 0
+    if docker == "up":
+        return None
+    socket = "unix:///var/run/docker.sock"
+    says = f"Cannot connect to the Docker daemon at {socket}. Is the docker daemon running?"
+    if docker == "denied":
+        says = (
+            f"permission denied while trying to connect to the Docker daemon socket at {socket}:"
+            " dial unix /var/run/docker.sock: connect: permission denied"
+        )
+    await call.err(f"{says}\n".encode())
+    return 1
+
+
 async def _version(_world: World, call: Call, o: Options) -> int:
-    version = images.ENGINE_VERSION
+    version = _own_version(call.tool)
     data = {"Client": {"Version": version}, "Server": {"Version": version}}
     form = o.last("format")
     text = render(form, data) if form else f"Docker version {version}, build simulated"

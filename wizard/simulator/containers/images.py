@@ -11,6 +11,7 @@ from wizard.simulator.containers.template import render
 from wizard.simulator.state import SimNode, World
 
 ENGINE_VERSION = "24.0.9"
+PODMAN_VERSION = "4.9.4"
 _REGISTRIES = ("quay.io", "quay.nju.edu.cn", "m.daocloud.io/quay.io")
 _VERSIONS = ("v0.11.0", "v0.18.0", "v0.23.0")
 
@@ -78,8 +79,11 @@ def table(names: list[str], options: Options) -> str:
     return "".join(lines)
 
 
-def engine(containers: int) -> dict[str, Any]:
-    """Return what `docker info` shows."""
+def engine(containers: int, tool: str) -> dict[str, Any]:
+    """Return what `docker info`, or `podman info`, shows."""
+    if tool == "podman":
+        store = {"GraphRoot": "/var/lib/containers/storage", "ContainerStore": {}}
+        return {"Store": store, "Version": {"Version": PODMAN_VERSION}}
     return {
         "Containers": containers,
         "ServerVersion": ENGINE_VERSION,

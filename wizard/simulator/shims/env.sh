@@ -7,7 +7,8 @@ __sim_map() { # path -> REPLY
   case $1 in
     /etc/hccn.conf* | /etc/ascend* | /dev/davinci* | /dev/devmm_svm | /dev/hisi_hdc | \
       /usr/local/Ascend* | /usr/local/dcmi* | /usr/local/bin/npu-smi | /root | /root/* | \
-      /data | /data/* | /v32-wizard*) REPLY=$V32_SIM_ROOT$1 ;;
+      /data | /data/* | /v32-wizard* | /etc/os-release | /etc/machine-id | \
+      /proc/sys/kernel/random/boot_id) REPLY=$V32_SIM_ROOT$1 ;;
     *) REPLY=$1 ;;
   esac
 }
