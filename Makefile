@@ -2,7 +2,7 @@
 #   make demo    the wizard, on the built-in simulated cluster
 #   make test    lint, types and the whole test suite
 # Both create .venv from the hash-pinned lock files on first use.
-.PHONY: demo test lint format lock screenshots clean
+.PHONY: demo test bench-ssh lint format lock screenshots clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -21,6 +21,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# By hand, on a quiet machine: the figures are ratios within one run.
+bench-ssh: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/bench_ssh.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix-only .
