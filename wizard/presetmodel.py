@@ -13,6 +13,7 @@ from wizard import recipes
 from wizard.cluster import Cluster, Node, Precision, Series
 from wizard.errors import UsageError
 from wizard.hostlist import check_host, expand
+from wizard.patchkeys import MAX_LENGTH, check_patch, script_of
 from wizard.recipes.model import COMPUTED, PORT, TP_SIZE, Os
 from wizard.safetext import check_text, holds_credentials, is_secret_name
 
@@ -246,6 +247,9 @@ class Preset(_Model):
     serve: ServeSpec = ServeSpec()
     container: ContainerSpec = ContainerSpec()
     strict_guide: bool = False
+    patches: dict[
+        str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(check_patch)]
+    ] = {}
 
     @property
     def cluster(self) -> Cluster:
@@ -298,6 +302,20 @@ def _misfits(preset: Preset) -> list[tuple[str, str]]:
             recipes.image_tag(preset.recipe, preset.series, preset.container.os)
         except UsageError as error:
             found.append(("container.os", str(error)))
+    return [*found, *_patch_misfits(preset)]
+
+
+def _patch_misfits(preset: Preset) -> list[tuple[str, str]]:
+    found = []
+    for key in preset.patches:
+        try:
+            rank, _ = script_of(key)
+        except ValueError as error:
+            found.append((f"patches.{key}", str(error)))
+            continue
+        if rank >= len(preset.nodes):
+            text = f"there is no node {rank}; the preset has {len(preset.nodes)}"
+            found.append((f"patches.{key}", text))
     return found
 
 

@@ -55,6 +55,18 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a text of several lines as lines, so that people can read a patch."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 def parse_preset(text: str, origin: str = "preset") -> Preset:
     """Read a preset from YAML text; ``origin`` names it in errors that have no key.
 
@@ -99,7 +111,7 @@ def dump_preset(preset: Preset) -> str:
     data = preset.model_dump(mode="json", exclude_defaults=True)
     if {"serve", "container"} & data.keys():
         data = {k: v for k, v in data.items() if v != {}}
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 class PresetStore:
@@ -135,9 +147,11 @@ class PresetStore:
         Raises:
             PresetError: it cannot be written.
         """
-        path = self._path(preset.name)
+        path, text = self._path(preset.name), dump_preset(preset)
+        if len(text.encode()) > MAX_BYTES:  # it could not be read again
+            raise PresetError(f"{preset.name} is larger than {MAX_BYTES // 1024} KiB.")
         try:
-            paths.write_private(path, dump_preset(preset))
+            paths.write_private(path, text)
         except OSError as error:
             raise PresetError(f"{path} cannot be written: {error.strerror}.") from error
         return path

@@ -9,11 +9,11 @@ import shlex
 from dataclasses import dataclass
 
 from wizard import recipes
+from wizard.patchkeys import SCRIPTS
 from wizard.presetmodel import DEFAULT_NAME, DEFAULT_REGISTRY, LAUNCH_MOUNT, Preset
 from wizard.recipes.model import Provenance
 
-CONTAINER = "container.sh"
-SERVE = "serve.sh"
+CONTAINER, SERVE = SCRIPTS
 HCCN_CONF = "/etc/hccn.conf"
 PLOG = "ascend-log"  # folder of the launch directory that keeps CANN's own logs
 PLOG_MOUNT = "/root/ascend/log"

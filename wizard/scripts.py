@@ -12,8 +12,9 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wizard import recipes, scriptlines, scripttexts, servelines
+from wizard import edits, recipes, scriptlines, scripttexts, servelines
 from wizard.cluster import Node
+from wizard.edits import EditedScript
 from wizard.errors import UsageError
 from wizard.presetmodel import ContainerSpec, Preset, ServeSpec
 from wizard.recipes.model import PORT, Os
@@ -25,6 +26,7 @@ __all__ = [
     "NodeScripts",
     "api_port",
     "deviations",
+    "edited",
     "image",
     "render",
     "render_guide_diff",
@@ -64,7 +66,7 @@ class Deviation:
 
 
 def render(preset: Preset, *, launch: LaunchLabels | None = None) -> list[NodeScripts]:
-    """Return every node's scripts, in rank order.
+    """Return every node's scripts, in rank order, with the preset's edits.
 
     Args:
         preset: what to render.
@@ -73,18 +75,32 @@ def render(preset: Preset, *, launch: LaunchLabels | None = None) -> list[NodeSc
 
     Raises:
         UsageError: a node's local_ip or nic is needed and not known; names the node.
+        PresetError: an edit of the preset does not fit the scripts any more.
+    """
+    scripts = edited(preset, launch=launch)
+    edits.refuse_conflicts(scripts)
+    return [
+        NodeScripts(rank, *(s.text for s in scripts if s.rank == rank))
+        for rank in range(len(preset.nodes))
+    ]
+
+
+def edited(preset: Preset, *, launch: LaunchLabels | None = None) -> list[EditedScript]:
+    """Return every script, node by node, with the edits that fit and those that do not.
+
+    Raises:
+        UsageError: a node's local_ip or nic is needed and not known; names the node.
     """
     nodes = preset.cluster.nodes
     for node in nodes:
         _require_address(preset, node)
-    return [
-        NodeScripts(
-            node.rank,
-            scripttexts.container_text(preset, node, launch),
-            scripttexts.serve_text(preset, node, nodes[0]),
-        )
-        for node in nodes
-    ]
+    found = []
+    for node in nodes:
+        container = scripttexts.container_text(preset, node, launch)
+        serve = scripttexts.serve_text(preset, node, nodes[0])
+        found.append(edits.apply(preset, node.rank, CONTAINER, container))
+        found.append(edits.apply(preset, node.rank, SERVE, serve))
+    return found
 
 
 def deviations(preset: Preset, *, launch: LaunchLabels | None = None) -> list[Deviation]:
@@ -96,6 +112,9 @@ def deviations(preset: Preset, *, launch: LaunchLabels | None = None) -> list[De
         found += _differing(SERVE, [scripttexts.EXEC])
     for rank in range(len(preset.nodes)):
         found += _differing(f"node {rank} {SERVE}", servelines.arguments(preset, rank))
+    for c in edits.changes(preset):
+        guide, ours = ("; ".join(line.strip() for line in lines) for lines in (c.removed, c.added))
+        found.append(Deviation(f"node {c.rank} {c.name}", guide, ours, edits.WHY))
     return found
 
 
@@ -108,14 +127,12 @@ def render_guide_diff(preset: Preset) -> str:
 
     Where the guide has no such scenario, they are compared with their own recipe's documentation.
     """
-    plain = _as_documented(preset)
+    plain = as_documented(preset)
     lines: list[str] = []
-    for guide, ours in zip(render(plain), render(preset), strict=True):
-        for name, text in ours.files.items():
-            where = f"node{ours.rank}/{name}"
-            before, after = guide.files[name].splitlines(), text.splitlines()
-            names = (f"{plain.recipe}/{where}", f"ours/{where}")
-            lines += difflib.unified_diff(before, after, *names, lineterm="")
+    for guide, ours in zip(edited(plain), edited(preset), strict=True):
+        names = (f"{plain.recipe}/{ours.key}", f"ours/{ours.key}")
+        before, after = guide.text.split("\n"), ours.text.split("\n")
+        lines += difflib.unified_diff(before[:-1], after[:-1], *names, lineterm="")
     reasons = [preset.scenario.note] if preset.scenario.note else []
     if plain.recipe != preset.recipe:
         title = recipes.load(preset.recipe).title
@@ -128,8 +145,10 @@ def render_guide_diff(preset: Preset) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _as_documented(preset: Preset) -> Preset:
+def as_documented(preset: Preset) -> Preset:
+    """Return the preset that renders what the guide has, or else what its recipe documents."""
     bare = {"strict_guide": True, "serve": ServeSpec(), "container": ContainerSpec(os=Os.UBUNTU)}
+    bare |= {"patches": {}}
     try:
         recipes.find("guide", preset.series, preset.precision, len(preset.nodes))
     except UsageError:
