@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copy
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from wizard.remote.shownkey import ShownKey
 
 
 class WizardError(Exception):
@@ -34,6 +38,13 @@ class WizardError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip() if self.hint else self.message
+
+    def told_of(self, message: str, node: int | None) -> Self:
+        """Return the same error as one about a node, in other words; all else stays."""
+        other = copy.copy(self)
+        other.args = (message,)
+        other.message, other.node = message, node
+        return other
 
 
 class UsageError(WizardError):
@@ -65,7 +76,35 @@ class AuthenticationFailed(RemoteError):
 
 
 class HostKeyError(RemoteError):
-    """The node's host key is unknown, changed or revoked."""
+    """A host key on the way to the node could not be verified.
+
+    Attributes:
+        shown: the key, as data; None when the server showed none that could be judged.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: int | None = None,
+        hint: str = "",
+        retryable: bool = False,
+        shown: ShownKey | None = None,
+    ) -> None:
+        super().__init__(message, node=node, hint=hint, retryable=retryable)
+        self.shown = shown
+
+
+class UnknownHostKey(HostKeyError):
+    """No key of the host is on record: people may compare this one, and accept it."""
+
+
+class ChangedHostKey(HostKeyError):
+    """Another key of the host is on record. Never accepted."""
+
+
+class RevokedHostKey(HostKeyError):
+    """The key is on record as one that must not be trusted. Never accepted."""
 
 
 class ConnectionLost(RemoteError):

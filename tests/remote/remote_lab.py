@@ -233,9 +233,9 @@ class Lab:
         return Node(**(values | changes))  # type: ignore[arg-type]
 
     def fleet(
-        self, *nodes: Node, audit: AuditLog | None = None, limits: Limits = QUICK
+        self, *nodes: Node, audit: AuditLog | None = None, limits: Limits = QUICK, **options: Any
     ) -> SSHFleet:
         """A fleet of the given nodes, or of all servers."""
         chosen = nodes or tuple(self.node(n) for n in range(len(self.servers)))
         cluster = Cluster(Series.A3, Precision.BF16, chosen)
-        return open_fleet(cluster, audit=audit, limits=limits)
+        return open_fleet(cluster, audit=audit, limits=limits, **options)

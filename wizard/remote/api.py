@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from wizard.cluster import Node
+from wizard.remote.keyledger import KeyLedger
+from wizard.remote.shownkey import ShownKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,15 @@ class Fleet(Protocol):
 
     async def connect(self) -> dict[int, Exception]:
         """Open all connections side by side; return the errors by rank, empty when all are open."""
+        ...
+
+    @property
+    def host_keys(self) -> KeyLedger:
+        """The host keys that keep nodes out of reach now."""
+        ...
+
+    async def accept(self, keys: Sequence[ShownKey]) -> dict[int, Exception]:
+        """Record host keys that a person accepted; connect to the nodes that they kept away."""
         ...
 
     async def close(self) -> None:

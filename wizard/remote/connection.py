@@ -84,7 +84,10 @@ class SSHRemote:
             self._connection = await asyncio.shield(self._dialling)
         except (AuthenticationFailed, HostKeyError) as error:
             self._refused = error
+            if isinstance(error, HostKeyError):
+                self._dialer.host_keys.report(self._node.rank, error)
             raise
+        self._dialer.host_keys.settle(self._node.rank)
         return self._connection
 
     async def close(self) -> None:

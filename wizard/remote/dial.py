@@ -14,9 +14,10 @@ from typing import cast
 import asyncssh
 
 from wizard.cluster import Node
-from wizard.errors import AuthenticationFailed, RemoteError, Unreachable
+from wizard.errors import AuthenticationFailed, RemoteError, UnknownHostKey, Unreachable
 from wizard.remote import faults, hostkeys
 from wizard.remote.credentials import offered, read_identity
+from wizard.remote.keyledger import KeyLedger
 
 CONNECTS_AT_ONCE = 8  # sshd's MaxStartups drops some of more than ten; waves lose nothing
 
@@ -59,10 +60,15 @@ class Target:
 
 
 class Dialer:
-    """Opens connections, at most eight at once, and keeps the ones to jump hosts."""
+    """Opens connections, at most eight at once, and keeps the ones to jump hosts.
 
-    def __init__(self, limits: Limits = Limits()) -> None:
+    Attributes:
+        host_keys: the keys that stand in the way, and whether new ones are taken unasked.
+    """
+
+    def __init__(self, limits: Limits = Limits(), host_keys: KeyLedger | None = None) -> None:
         self.limits = limits
+        self.host_keys = host_keys or KeyLedger()
         self._gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
         self._hops: dict[Target, asyncio.Task[asyncssh.SSHClientConnection]] = {}
         self._waits: dict[Target, Target] = {}  # who waits for which jump host now
@@ -73,13 +79,27 @@ class Dialer:
         Raises:
             RemoteError: Unreachable, AuthenticationFailed or HostKeyError, naming the node.
         """
+        try:
+            return await self._dial(target)
+        except UnknownHostKey as error:
+            if not await self.host_keys.accepts(error):
+                raise
+        return await self._dial(target)
+
+    async def _dial(self, target: Target) -> asyncssh.SSHClientConnection:
         options = await self._options(target)
         spec = target.jump or (options.tunnel if isinstance(options.tunnel, str) else None)
         via = await self._through(spec, target) if spec else None
         configured = options.config.get("UserKnownHostsFile", ())
         names = hostkeys.files(target.known_hosts, cast("list[str]", configured))
-        known = await asyncio.to_thread(hostkeys.KnownHosts, names, rank=target.rank)
-        witness = hostkeys.HostKeyWitness()
+        witness = await asyncio.to_thread(
+            hostkeys.witness_for,
+            names,
+            options.host,
+            options.port,
+            alias=options.host_key_alias or "",
+            rank=target.rank,
+        )
         try:
             async with self._gate, offered(options) as keys:
                 if not keys:
@@ -89,11 +109,9 @@ class Dialer:
                         hint="Name an identity_file; a key with a passphrase must be loaded into"
                         " ssh-agent.",
                     )
-                return await self._connect(target, options, via, known, witness, keys)
+                return await self._connect(target, options, via, witness, keys)
         except asyncssh.HostKeyNotVerifiable as error:
-            raise hostkeys.explain(
-                target.label, target.rank, error.reason, witness, known
-            ) from error
+            raise hostkeys.explain(target.label, target.rank, error.reason, witness) from error
         except (OSError, asyncssh.Error) as error:
             raise faults.connect_error(
                 error,
@@ -119,7 +137,21 @@ class Dialer:
         target: Target,
         options: asyncssh.SSHClientConnectionOptions,
         via: asyncssh.SSHClientConnection | None,
-        known: hostkeys.KnownHosts,
+        witness: hostkeys.HostKeyWitness,
+        keys: list[asyncssh.SSHKeyPair],
+    ) -> asyncssh.SSHClientConnection:
+        try:
+            return await self._connect_once(target, options, via, witness, keys)
+        except asyncssh.HostKeyNotVerifiable:
+            if not witness.without_certificates():
+                raise
+        return await self._connect_once(target, options, via, witness, keys)
+
+    async def _connect_once(
+        self,
+        target: Target,
+        options: asyncssh.SSHClientConnectionOptions,
+        via: asyncssh.SSHClientConnection | None,
         witness: hostkeys.HostKeyWitness,
         keys: list[asyncssh.SSHKeyPair],
     ) -> asyncssh.SSHClientConnection:
@@ -128,7 +160,8 @@ class Dialer:
             target.port or (),
             username=target.user or (),
             tunnel=via or (),
-            known_hosts=known,
+            known_hosts=witness.trusted,
+            server_host_key_algs=witness.judge.algorithms(),
             client_factory=lambda: witness,
             # an empty list would let asyncssh look for keys of its own again
             client_keys=keys or None,
@@ -200,13 +233,8 @@ class Dialer:
         try:
             return await self._hop(hop)
         except RemoteError as error:
-            kind = type(error)
-            raise kind(
-                f"{target.label} cannot be reached: {error.message}",
-                node=target.rank,
-                hint=error.hint,
-                retryable=error.retryable,
-            ) from error
+            words = f"{target.label} cannot be reached: {error.message}"
+            raise error.told_of(words, target.rank) from error
         finally:
             self._waits.pop(target, None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 from wizard.cluster import Cluster
@@ -11,6 +11,8 @@ from wizard.remote.audit import AuditLog
 from wizard.remote.connection import SSHRemote
 from wizard.remote.dial import Dialer, Limits
 from wizard.remote.discovery import Discovered, discover
+from wizard.remote.keyledger import KeyLedger
+from wizard.remote.shownkey import ShownKey
 
 __all__ = ["Discovered", "SSHFleet", "discover", "open_fleet"]
 
@@ -22,11 +24,17 @@ class SSHFleet:
     """
 
     def __init__(
-        self, cluster: Cluster, *, audit: AuditLog | None = None, limits: Limits | None = None
+        self,
+        cluster: Cluster,
+        *,
+        audit: AuditLog | None = None,
+        limits: Limits | None = None,
+        accept_new: Callable[[ShownKey], None] | None = None,
     ) -> None:
         self.cluster = cluster
+        self.host_keys = KeyLedger(accept_new)
         self._audit = audit
-        self._dialer = Dialer(limits or Limits())
+        self._dialer = Dialer(limits or Limits(), self.host_keys)
         hosts = [node.host for node in cluster.nodes]
         self._remotes = tuple(
             SSHRemote(
@@ -45,11 +53,27 @@ class SSHFleet:
 
     async def connect(self) -> dict[int, Exception]:
         """Open all connections side by side; return the errors by rank, empty when all are open."""
+        return await self._connect(self._remotes)
+
+    async def accept(self, keys: Sequence[ShownKey]) -> dict[int, Exception]:
+        """Record host keys that a person accepted; connect to the nodes that they kept away.
+
+        Returns:
+            the errors of those nodes by rank; further keys may stand in the way of some.
+
+        Raises:
+            HostKeyError: a key could not be recorded.
+        """
+        ranks = await self.host_keys.record(keys)
+        return await self._connect([r for r in self._remotes if r.node.rank in ranks])
+
+    async def _connect(self, chosen: Iterable[SSHRemote]) -> dict[int, Exception]:
+        remotes = list(chosen)
         results = await asyncio.gather(
-            *(remote.connect() for remote in self._remotes), return_exceptions=True
+            *(remote.connect() for remote in remotes), return_exceptions=True
         )
         errors: dict[int, Exception] = {}
-        for remote, result in zip(self._remotes, results, strict=True):
+        for remote, result in zip(remotes, results, strict=True):
             if isinstance(result, Exception):
                 errors[remote.node.rank] = result
             elif isinstance(result, BaseException):
@@ -76,7 +100,11 @@ class SSHFleet:
 
 
 def open_fleet(
-    cluster: Cluster, *, audit: AuditLog | None = None, limits: Limits | None = None
+    cluster: Cluster,
+    *,
+    audit: AuditLog | None = None,
+    limits: Limits | None = None,
+    accept_new: Callable[[ShownKey], None] | None = None,
 ) -> SSHFleet:
     """Return the nodes of a cluster, not connected yet: each is, on first use.
 
@@ -84,5 +112,7 @@ def open_fleet(
         cluster: nodes in rank order.
         audit: where every remote command is noted; None: nowhere.
         limits: time limits other than the usual ones.
+        accept_new: unknown host keys are recorded unasked, and this is told of each; None: they
+            are refused, and wait in ``host_keys`` for somebody to accept them.
     """
-    return SSHFleet(cluster, audit=audit, limits=limits)
+    return SSHFleet(cluster, audit=audit, limits=limits, accept_new=accept_new)
