@@ -43,9 +43,17 @@ def _private(path: Path) -> Path:
 def write_private(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` atomically, readable by its owner only.
 
+    A link is followed. What is no plain file (``/dev/stdout``, a pipe) is written to as it is:
+    putting a file in its place would, for root, take the device from the whole machine.
+
     Raises:
         OSError: the disk is full or the folder cannot be written; the old file is then untouched.
     """
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8") as device:
+            device.write(text)
+        return
+    path = path.resolve()
     _private(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
