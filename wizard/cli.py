@@ -32,6 +32,16 @@ def _preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", metavar="PRESET", help="saved name, or path to a YAML file")
 
 
+def _connecting(parser: argparse.ArgumentParser) -> None:
+    """A command that connects to the nodes of a preset."""
+    _preset(parser)
+    parser.add_argument(
+        "--accept-new-host-keys",
+        action="store_true",
+        help="record host keys that are not known yet; changed ones are refused all the same",
+    )
+
+
 def _format(parser: argparse.ArgumentParser, *formats: str) -> None:
     parser.add_argument("--format", choices=formats, default=formats[0])
 
@@ -82,33 +92,33 @@ def build_parser() -> argparse.ArgumentParser:
     _add_preset_commands(add("presets", "list, show, validate, import, export or delete presets"))
 
     render = add("render", "the generated scripts")
-    _preset(render)
+    _connecting(render)
     render.add_argument("-o", dest="output", metavar="DIR", help="write them here")
     render.add_argument("--diff", choices=["guide"], help="how they differ from the guide, and why")
     render.add_argument("--offline", action="store_true", help="ask no node anything")
     check = add("check", "run the checks on all nodes")
-    _preset(check)
+    _connecting(check)
     check.add_argument("--only", metavar="CHECK,…", help="only these checks")
     check.add_argument("--full", action="store_true", help="ping every pair across nodes")
     _format(check, "text", "json", "junit", "html")
     check.add_argument("-o", dest="output", metavar="FILE", help="write the report here")
     launch = add("launch", "launch the model on all nodes and follow until it serves")
-    _preset(launch)
+    _connecting(launch)
     launch.add_argument("--yes", action="store_true", help="do not ask")
     launch.add_argument("--skip-checks", action="store_true", help="do not run the checks first")
     launch.add_argument("--no-follow", action="store_true", help="return once it is started")
     status = add("status", "what runs where, and whether it serves")
-    _preset(status)
+    _connecting(status)
     _format(status, "text", "json")
     logs = add("logs", "the serve logs")
-    _preset(logs)
+    _connecting(logs)
     logs.add_argument("--node", type=int, metavar="N", help="only this node")
     logs.add_argument("-f", dest="follow", action="store_true", help="follow")
     stop = add("stop", "stop what we launched, on every node, and verify that it is gone")
-    _preset(stop)
+    _connecting(stop)
     stop.add_argument("--yes", action="store_true", help="do not ask")
     chat = add("chat", "ask the served model")
-    _preset(chat)
+    _connecting(chat)
     chat.add_argument("prompt", metavar="PROMPT", nargs="?", help="one question (or on stdin)")
     return top
 

@@ -23,7 +23,10 @@ async def chat(arguments: argparse.Namespace) -> int:
         prompt = (await read_all()).strip()
     if prompt is not None and not prompt:
         raise UsageError("the prompt is empty:", hint="give it as an argument or on stdin.")
-    async with connected(preset) as fleet, open_chat(fleet.remotes[0], preset) as client:
+    async with (
+        connected(preset, arguments) as fleet,
+        open_chat(fleet.remotes[0], preset) as client,
+    ):
         if prompt is not None:
             await _answer(client, [{"role": "user", "content": prompt}])
             return 0

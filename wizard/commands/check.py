@@ -38,7 +38,7 @@ async def check(arguments: argparse.Namespace) -> int:
     """Run the checks and write the report; 0 passed, 1 something failed, 3 not checked."""
     preset = load_preset(arguments.preset)
     only = _only(arguments.only)
-    async with connected(preset) as fleet:
+    async with connected(preset, arguments) as fleet:
         run = CheckRun(fleet, preset.cluster, only=only, full=arguments.full)
         await follow(run)
     text = _FORMATS[arguments.format](run, preset.name)

@@ -27,7 +27,7 @@ async def launch(arguments: argparse.Namespace) -> int:
     """Check, show the plan, ask, launch on all nodes, follow until it serves."""
     preset = load_preset(arguments.preset)
     name = shlex.quote(arguments.preset)
-    async with connected(preset) as fleet:
+    async with connected(preset, arguments) as fleet:
         await Launch(fleet, preset).refuse()
         if not arguments.skip_checks:
             await require_passed(preset.name, CheckRun(fleet, preset.cluster))
@@ -85,7 +85,7 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
 async def status(arguments: argparse.Namespace) -> int:
     """Say what runs where, and whether it serves: 0 serving, 1 not."""
     preset = load_preset(arguments.preset)
-    async with connected(preset) as fleet:
+    async with connected(preset, arguments) as fleet:
         report = await Launch(fleet, preset).status()
     if arguments.format == "json":
         print(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
@@ -99,7 +99,7 @@ async def stop(arguments: argparse.Namespace) -> int:
     preset = load_preset(arguments.preset)
     if not await confirm(f"Stop {preset.name} on {len(preset.nodes)} node(s)?", yes=arguments.yes):
         return 1
-    async with connected(preset) as fleet:
+    async with connected(preset, arguments) as fleet:
         work = Launch(fleet, preset)
         problems = await work.stop()
     for problem in problems:
@@ -119,7 +119,7 @@ async def logs(arguments: argparse.Namespace) -> int:
         if arguments.node not in ranks:
             raise UsageError(f"--node {arguments.node}: the preset has nodes 0 to {ranks[-1]}.")
         ranks = range(arguments.node, arguments.node + 1)
-    async with connected(preset) as fleet:
+    async with connected(preset, arguments) as fleet:
         work = Launch(fleet, preset)
 
         async def copy(rank: int) -> None:

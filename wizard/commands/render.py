@@ -18,7 +18,7 @@ async def render(arguments: argparse.Namespace) -> int:
     """Write the generated scripts to a folder or to stdout, or how they differ from the guide."""
     preset = load_preset(arguments.preset)
     if not is_complete(preset):
-        preset = await _ask_the_nodes(preset, offline=arguments.offline)
+        preset = await _ask_the_nodes(preset, arguments)
     if arguments.diff:
         sys.stdout.write(render_guide_diff(preset))
         return 0
@@ -33,14 +33,14 @@ async def render(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _ask_the_nodes(preset: Preset, *, offline: bool) -> Preset:
-    if offline:
+async def _ask_the_nodes(preset: Preset, arguments: argparse.Namespace) -> Preset:
+    if arguments.offline:
         rank = next(i for i, n in enumerate(preset.nodes) if not (n.local_ip and n.nic))
         raise UsageError(
             f"nodes[{rank}]: local_ip and nic are needed to render offline.",
             hint="Set both, or leave --offline out to ask the nodes.",
         )
-    async with connected(preset) as fleet:
+    async with connected(preset, arguments) as fleet:
         return await complete(preset, fleet)
 
 
