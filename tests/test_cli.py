@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,23 @@ def test_a_prompt_is_read_from_a_file(tmp_path: Path, preset: str) -> None:
     assert done.returncode == 3, done.stderr  # it was read; nobody listens on port 1
     assert "node 0" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_wizard_says_so_when_its_screen_would_go_to_a_file(tmp_path: Path) -> None:
+    master, terminal = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "wizard.cli"],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+            env={**os.environ, "V32_WIZARD_HOME": str(tmp_path)},
+        )
+    finally:
+        os.close(master)
+        os.close(terminal)
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr

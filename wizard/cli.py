@@ -186,7 +186,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_screens(arguments: argparse.Namespace) -> int:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # textual draws on stderr: sent to a file, it would leave a blank terminal that takes keys
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         print(
             f"{PROGRAM}: the wizard needs a terminal; without one use the commands "
             f"({PROGRAM} --help).",
