@@ -91,11 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_preset_commands(add("presets", "list, show, validate, import, export or delete presets"))
 
-    render = add("render", "the generated scripts")
-    _connecting(render)
-    render.add_argument("-o", dest="output", metavar="DIR", help="write them here")
-    render.add_argument("--diff", choices=["guide"], help="how they differ from the guide, and why")
-    render.add_argument("--offline", action="store_true", help="ask no node anything")
+    _add_render(add("render", "the generated scripts"))
     check = add("check", "run the checks on all nodes")
     _connecting(check)
     check.add_argument("--only", metavar="CHECK,…", help="only these checks")
@@ -121,6 +117,29 @@ def build_parser() -> argparse.ArgumentParser:
     _connecting(chat)
     chat.add_argument("prompt", metavar="PROMPT", nargs="?", help="one question (or on stdin)")
     return top
+
+
+def _add_render(render: argparse.ArgumentParser) -> None:
+    _connecting(render)
+    one = render.add_mutually_exclusive_group()
+    one.add_argument(
+        "-o", dest="output", metavar="DIR", help="write them here, with a README and a manifest"
+    )
+    one.add_argument(
+        "--diff",
+        choices=["guide", "saved", "nodes", "deployed"],
+        help="how they differ from the guide (and why), from the preset as saved, from node to "
+        "node, or from what the last launch left on the nodes",
+    )
+    one.add_argument(
+        "--import",
+        dest="import_from",
+        metavar="DIR",
+        help="take edits made by hand in a folder that -o wrote into the preset",
+    )
+    render.add_argument("--offline", action="store_true", help="ask no node anything")
+    render.add_argument("--force", action="store_true", help="-o: replace files that are there")
+    render.add_argument("--yes", action="store_true", help="--import: do not ask")
 
 
 def _add_preset_commands(presets: argparse.ArgumentParser) -> None:

@@ -27,7 +27,9 @@ def test_from_check_to_chat_to_stop(
 
         cluster.run("render", preset, "-o", str(tmp_path / "out"))
         assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-            f"node{n}" for n in range(nodes)
+            "README.md",
+            "manifest.json",
+            *(f"node{n}" for n in range(nodes)),
         ]
 
         cluster.run("status", preset, status=1)

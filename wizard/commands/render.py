@@ -6,30 +6,37 @@ import argparse
 import sys
 from pathlib import Path
 
+from wizard import export, exportdir, scriptimport
+from wizard.commands import scriptdiff
 from wizard.commands.fleet import connected
+from wizard.commands.terminal import confirm
 from wizard.discovery import complete, is_complete
 from wizard.errors import UsageError
-from wizard.presets import Preset, load_preset
-from wizard.scripts import NodeScripts, render_guide_diff
+from wizard.paths import write_private
+from wizard.presets import Preset, PresetStore, dump_preset, load_preset
+from wizard.scriptdiffs import Against
 from wizard.scripts import render as render_scripts
 
 
 async def render(arguments: argparse.Namespace) -> int:
-    """Write the generated scripts to a folder or to stdout, or how they differ from the guide."""
-    preset = load_preset(arguments.preset)
+    """Write the generated scripts to a folder or to stdout, compare them, or take edits in."""
+    preset = given = load_preset(arguments.preset)
     if not is_complete(preset):
         preset = await _ask_the_nodes(preset, arguments)
     if arguments.diff:
-        sys.stdout.write(render_guide_diff(preset))
-        return 0
-    scripts = render_scripts(preset)
+        return await _diff(preset, arguments)
+    if arguments.import_from:
+        return await _import(arguments, given, preset)
     if arguments.output:
-        _write(Path(arguments.output), scripts)
-    else:
-        for node in scripts:
-            for name, text in node.files.items():
-                print(f"# ==== node{node.rank}/{name} ====")
-                print(text)
+        folder, files = Path(arguments.output), export.bundle(preset)
+        exportdir.write(folder, files, force=arguments.force)
+        for path in files:
+            print(folder / path)
+        return 0
+    for node in render_scripts(preset):
+        for name, text in node.files.items():
+            print(f"# ==== node{node.rank}/{name} ====")
+            print(text)
     return 0
 
 
@@ -44,12 +51,45 @@ async def _ask_the_nodes(preset: Preset, arguments: argparse.Namespace) -> Prese
         return await complete(preset, fleet)
 
 
-def _write(folder: Path, scripts: list[NodeScripts]) -> None:
-    for node in scripts:
-        target = folder / f"node{node.rank}"
-        target.mkdir(parents=True, exist_ok=True)
-        for name, text in node.files.items():
-            path = target / name
-            path.write_text(text, encoding="utf-8")
-            path.chmod(0o755)
-            print(path)
+async def _diff(preset: Preset, arguments: argparse.Namespace) -> int:
+    against = Against(arguments.diff)
+    if against is not Against.DEPLOYED:
+        sys.stdout.write(scriptdiff.offline(preset, against))
+        return 0
+    if arguments.offline:
+        raise UsageError("--diff deployed asks the nodes.", hint="Leave --offline out.")
+    async with connected(preset, arguments) as fleet:
+        text, errors = await scriptdiff.with_nodes(preset, fleet)
+    sys.stdout.write(text)
+    if errors:
+        raise errors[0]
+    return 0
+
+
+async def _import(arguments: argparse.Namespace, given: Preset, preset: Preset) -> int:
+    """Take in a folder's edits: show them, ask, save the preset where it came from."""
+    found = scriptimport.take_in(preset, exportdir.read(Path(arguments.import_from)))
+    for remark in found.remarks:
+        print(f"v32-wizard: {remark}.", file=sys.stderr)
+    if not found.diffs:
+        print("no script was edited; nothing to take in")
+        return 0
+    sys.stdout.write(scriptdiff.as_text(found.diffs))
+    path = _file_of(arguments.preset)
+    where = f"{path}, which is written anew" if path else f"the preset {preset.name}"
+    if not await confirm(f"Take these edits into {where}?", yes=arguments.yes):
+        return 1
+    # the addresses that were asked from the nodes stay out of the preset, as its owner left them
+    new = given.model_copy(update={"patches": found.preset.patches})
+    if path:
+        write_private(path, dump_preset(new))
+    else:
+        PresetStore().save(new)
+    print(f"{len(found.diffs)} edited script(s) taken in")
+    return 0
+
+
+def _file_of(preset: str) -> Path | None:
+    """Return the file that a PRESET on the command line is, None when it is a saved name."""
+    path = Path(preset).expanduser()
+    return path if path.is_file() else None

@@ -1,0 +1,95 @@
+"""The scripts that the last launch of a preset left on the nodes, found by directory and label."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wizard.errors import RemoteError
+from wizard.launch.node import LAUNCHES
+from wizard.launch.runtime import home_path
+from wizard.patchkeys import SCRIPTS
+from wizard.remote.api import Remote
+from wizard.remote.text import clean
+from wizard.scriptlines import LABEL_PRESET
+
+_ASK_S = 20.0
+_NEWEST = 500  # launches to look through; each is one directory
+_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What one node has.
+
+    Attributes:
+        launch_id: the newest launch of the preset there, "" when there is none.
+        files: its scripts, cleaned for display.
+        error: why the node could not be asked, or None.
+    """
+
+    rank: int
+    launch_id: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    error: RemoteError | None = None
+
+
+async def find(remotes: Sequence[Remote], preset: str) -> list[Deployed]:
+    """Ask every node for the newest launch of a preset; nothing there is changed."""
+    return list(await asyncio.gather(*(_ask(remote, preset) for remote in remotes)))
+
+
+async def _ask(remote: Remote, preset: str) -> Deployed:
+    rank = remote.node.rank
+    try:
+        done = await remote.run(command(preset), timeout_s=_ASK_S, limit=_LIMIT)
+    except RemoteError as error:
+        return Deployed(rank, error=error)
+    if done.exit_status != 0 or done.truncated:
+        said = clean(done.stderr).strip().replace("\n", " ")[:200]
+        why = "they are too large" if done.truncated else said or "no reason was given"
+        text = f"the scripts of the last launch on {remote.node.label} cannot be read: {why}."
+        return Deployed(rank, error=RemoteError(text, node=rank))
+    launch_id, files = read(done.stdout)
+    return Deployed(rank, launch_id, files)
+
+
+def command(preset: str) -> str:
+    """Return the shell text that prints the newest launch's id and its scripts.
+
+    Launch ids begin with their time, so that the names sort by age.
+    """
+    # a preset's name holds letters, digits and . _ - alone
+    label = f"{LABEL_PRESET}={preset}".replace(".", "[.]")
+    names = " ".join(SCRIPTS)
+    return f"""cd {home_path(LAUNCHES)} 2>/dev/null || exit 0
+seen=0
+for launch in $(LC_ALL=C ls -1r); do
+  case $launch in *[!A-Za-z0-9_.-]*) continue ;; esac
+  seen=$((seen + 1))
+  [ "$seen" -le {_NEWEST} ] || break
+  grep -Eqs "{label}([ '\\"]|\\$)" "$launch/{SCRIPTS[0]}" || continue
+  echo "$launch"
+  for name in {names}; do
+    [ -f "$launch/$name" ] || continue
+    echo "$name $(wc -c <"$launch/$name")"
+    cat "$launch/$name"
+  done
+  exit 0
+done
+"""
+
+
+def read(answer: bytes) -> tuple[str, dict[str, str]]:
+    """Read the answer to :func:`command`: the launch's id ("" for none) and its scripts."""
+    first, _, rest = answer.partition(b"\n")
+    files = {}
+    while rest:
+        head, _, rest = rest.partition(b"\n")
+        name, _, size = head.decode("ascii", "replace").partition(" ")
+        if name not in SCRIPTS or not size.strip().isdigit():
+            break
+        count = int(size)
+        files[name], rest = clean(rest[:count]), rest[count:]
+    return clean(first), files
