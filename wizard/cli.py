@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -97,7 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--only", metavar="CHECK,…", help="only these checks")
     check.add_argument("--full", action="store_true", help="ping every pair across nodes")
     _format(check, "text", "json", "junit", "html")
-    check.add_argument("-o", dest="output", metavar="FILE", help="write the report here")
+    _report(check)
+    _add_check_records(add)
     launch = add("launch", "launch the model on all nodes and follow until it serves")
     _connecting(launch)
     launch.add_argument("--yes", action="store_true", help="do not ask")
@@ -140,6 +141,38 @@ def _add_render(render: argparse.ArgumentParser) -> None:
     render.add_argument("--offline", action="store_true", help="ask no node anything")
     render.add_argument("--force", action="store_true", help="-o: replace files that are there")
     render.add_argument("--yes", action="store_true", help="--import: do not ask")
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--redact", action="store_true", help="mask addresses, hosts, users, serial numbers"
+    )
+    parser.add_argument("-o", dest="output", metavar="FILE", help="write it here")
+
+
+def _add_check_records(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add what goes with the checks: earlier runs, and faults that are ignored."""
+    history = add("history", "earlier runs of the checks: list them, or show one")
+    _preset(history)
+    history.add_argument("run", metavar="RUN", nargs="?", help="id of a run, or last")
+    _format(history, "text", "json", "junit", "html")
+    _report(history)
+    ignores = add("ignores", "faults that the preset ignores, each with a reason")
+    _preset(ignores)
+    actions = ignores.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="what is ignored, why, by whom and since when")
+    for name, text in (("add", "ignore one fault"), ("remove", "judge it again")):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("--check", required=True, metavar="CHECK", help="link, disk, ping, …")
+        action.add_argument("--node", required=True, type=int, metavar="N", help="its rank")
+        action.add_argument("--device", type=int, metavar="N", help="the NPU, if it is about one")
+        action.add_argument("--peer-node", type=int, metavar="N", help="of a ping")
+        action.add_argument("--peer-device", type=int, metavar="N", help="of a ping")
+        action.add_argument(
+            "--problem", metavar="ID", help="as reports name it; else as the last run saw it"
+        )
+        if name == "add":
+            action.add_argument("--reason", required=True, metavar="TEXT", help="why it is fine")
 
 
 def _add_preset_commands(presets: argparse.ArgumentParser) -> None:

@@ -40,8 +40,8 @@ def _private(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically, readable by its owner only.
+def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
+    """Write ``text`` to ``path`` atomically, readable by its owner only unless ``mode`` says more.
 
     A link is followed. What is no plain file (``/dev/stdout``, a pipe) is written to as it is:
     putting a file in its place would, for root, take the device from the whole machine.
@@ -49,18 +49,20 @@ def write_private(path: Path, text: str) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; the old file is then untouched.
     """
+    data = text if isinstance(text, bytes) else text.encode()
     if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8") as device:
-            device.write(text)
+        with path.open("wb") as device:
+            device.write(data)
         return
     path = path.resolve()
     _private(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:

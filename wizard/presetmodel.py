@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from wizard import recipes
+from wizard.checks.ignores import Ignore
 from wizard.cluster import Cluster, Node, Precision, Series
 from wizard.errors import UsageError
 from wizard.hostlist import check_host, expand
@@ -235,6 +236,15 @@ def _refuse_twins(nodes: list[NodeSpec]) -> None:
             seen[key] = rank
 
 
+def _once(ignores: list[Ignore]) -> list[Ignore]:
+    seen: set[object] = set()
+    for index, ignore in enumerate(ignores):
+        if ignore.cell in seen:
+            raise ValueError(f"entry {index} is there already: {ignore.where}")
+        seen.add(ignore.cell)
+    return ignores
+
+
 class Preset(_Model):
     """A deployment: which nodes serve what, and how."""
 
@@ -250,6 +260,7 @@ class Preset(_Model):
     patches: dict[
         str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(check_patch)]
     ] = {}
+    ignores: Annotated[list[Ignore], AfterValidator(_once)] = []
 
     @property
     def cluster(self) -> Cluster:

@@ -156,6 +156,11 @@ class PresetStore:
             raise PresetError(f"{path} cannot be written: {error.strerror}.") from error
         return path
 
+    def file(self, name: str) -> Path | None:
+        """Return the file of a saved preset; None when none is saved under that name."""
+        path = self._path(name)
+        return path if path.is_file() else None
+
     def delete(self, name: str) -> None:
         """Remove a saved preset.
 

@@ -9,14 +9,32 @@ from xml.etree import ElementTree
 
 import pytest
 
+from wizard.checks import report
+from wizard.checks.formats import FORMATS
 from wizard.checks.model import CellKey, Status
 from wizard.checks.outcome import place
-from wizard.checks.report import exit_status, to_html, to_json, to_junit, to_text, verdict
+from wizard.checks.report import exit_status, make_report, verdict
 from wizard.errors import AuthenticationFailed, HostKeyError, Unreachable
 
 DOWN = ("link status: DOWN\n", "", 0)
 LOST = ("3 packets transmitted, 0 received, 100.00% packet loss\n", "", 0)
 EVIL = '<script>alert("x")</script> & \x0b\x00'
+
+
+def to_json(run: Any, name: str) -> Any:
+    return report.to_json(make_report(run, name))
+
+
+def to_text(run: Any, name: str) -> str:
+    return FORMATS["text"](make_report(run, name))
+
+
+def to_junit(run: Any, name: str) -> str:
+    return FORMATS["junit"](make_report(run, name))
+
+
+def to_html(run: Any, name: str) -> str:
+    return FORMATS["html"](make_report(run, name))
 
 
 @pytest.fixture
@@ -36,7 +54,8 @@ async def test_json_is_as_the_contract_has_it(down: Any) -> None:
     report = json.loads(json.dumps(to_json(down, "lab")))
     assert list(report) == [
         *("schema", "preset", "series", "precision", "started_at", "duration_s", "verdict"),
-        *("summary", "results", "findings"),
+        *("summary", "results", "findings", "nodes", "ignores_unused", "since_last_run"),
+        *("topology", "mesh"),
     ]
     assert report["schema"] == "v32-wizard/check-report/1"
     assert (report["preset"], report["series"], report["precision"]) == ("lab", "A2", "w8a8")
@@ -151,8 +170,10 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.outside: list[str] = []
         self.cells: list[str] = []
+        self.names: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(str(dict(attrs).get("id")))
         if tag not in ("meta", "br"):
             self.open.append(tag)
         self.outside += [f"{k}={v}" for k, v in attrs if k in ("src", "href", "onclick")]
@@ -168,9 +189,12 @@ async def test_html_is_one_page_by_itself_with_a_cell_for_every_answer(down: Any
     page = Page()
     page.feed(text)
     assert page.open == []
-    assert page.outside == []
-    assert len(page.cells) == 2 * 8 * 7  # six checks of a device, and its pings
-    assert page.cells.count("fail") == 3
+    assert page.outside
+    assert all(link.startswith("href=#c-") for link in page.outside)
+    assert {link.removeprefix("href=#") for link in page.outside} <= page.names
+    # six checks of a device and its pings, a node's own two with their words, the mesh of nodes
+    assert page.cells.count("pass") + page.cells.count("fail") == 2 * (8 * 7 + 2) + 2 + 2 * 8
+    assert page.cells.count("fail") == 3 + 2 + 2
     assert "<title>Checks of lab: fail</title>" in text
     assert "hccn_tool -i 3 -link -s up" in text
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from wizard.checks.engine import CheckRun
+from typing import Protocol
+
+from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Status, worst
 from wizard.checks.problems import Problem
 
@@ -12,12 +14,21 @@ _EXIT = {Status.PASS: 0, Status.WARN: 0, Status.FAIL: 1, Status.ERROR: 3}
 _NOT_REACHED = (Problem.AUTH_FAILED, Problem.HOST_KEY)
 
 
-def verdict(run: CheckRun) -> Status:
+class Checked(Protocol):
+    """What has a board: a run of the checks, or a report of one."""
+
+    @property
+    def board(self) -> Board:
+        """The answers."""
+        ...
+
+
+def verdict(run: Checked) -> Status:
     """Return the worst status of the run; a cell without an answer counts as an error."""
     return worst([r.status if r.status.final else Status.ERROR for r in run.board])
 
 
-def exit_status(run: CheckRun) -> int:
+def exit_status(run: Checked) -> int:
     """Return what ``check`` exits with: 0 passed or warned, 1 failed, 3 not checked."""
     if any(result.value.get("problem") in _NOT_REACHED for result in run.board):
         return 3

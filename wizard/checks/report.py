@@ -1,49 +1,161 @@
-"""Reports of a check run: JSON (contract ``v32-wizard/check-report/1``), text, JUnit, HTML."""
+"""A run of the checks as a report: a snapshot that is written as JSON, text, JUnit or HTML.
+
+The JSON form is the contract's ``v32-wizard/check-report/1`` with added keys; it is also what the
+history keeps, and what is masked by :mod:`wizard.checks.redact`, so that no format can leak what
+another one masks.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from xml.etree import ElementTree
+from typing import Any, Protocol
 
-from wizard.checks.engine import CheckRun
-from wizard.checks.html import to_html
-from wizard.checks.model import Result, Status
-from wizard.checks.outcome import STATUSES, exit_status, place, verdict
-from wizard.checks.problems import CONNECTION
-from wizard.troubleshooting.findings import Finding, findings
+from wizard.checks.board import Board
+from wizard.checks.changes import Since, key_of
+from wizard.checks.ignores import Applied, Ignore, settle
+from wizard.checks.model import CellKey, Result, Status
+from wizard.checks.outcome import STATUSES, exit_status, verdict
+from wizard.cluster import Cluster, Node, Precision, Series
+from wizard.troubleshooting.findings import Finding, findings, problems_of
 
-__all__ = ["exit_status", "to_html", "to_json", "to_junit", "to_text", "verdict"]
+__all__ = ["Report", "exit_status", "from_json", "make_report", "to_json", "verdict"]
 
 SCHEMA = "v32-wizard/check-report/1"
-_WORST_FIRST = (Status.ERROR, Status.FAIL, Status.WARN, Status.SKIPPED, Status.PASS)
-# what XML 1.0 cannot carry, even escaped; TAB, LF and CR it can
-_NOT_XML = dict.fromkeys(
-    (*(c for c in range(32) if c not in (9, 10, 13)), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF),
-    "\N{REPLACEMENT CHARACTER}",
-)
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def to_json(run: CheckRun, preset_name: str) -> dict[str, Any]:
-    """Return the report as the contract has it, ready for ``json.dumps``."""
-    counts = Counter(result.status for result in run.board)
-    started = run.started_at or datetime.now(UTC)
+class Run(Protocol):
+    """What a report needs of a run of the checks."""
+
+    board: Board
+    cluster: Cluster
+    started_at: datetime | None
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds that it took."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """See the module.
+
+    Attributes:
+        board: every answer; an ignored failure is a warning here, and stands in ``ignored``.
+        unused: ignores that match nothing any more: ``where``, ``reason``, ``by``, ``at``, ``why``.
+        since: what changed since the run before; None when there is none.
+        topology: how the NPUs are joined, in sentences.
+        mesh: what the pings amount to, in sentences.
+    """
+
+    preset: str
+    cluster: Cluster
+    board: Board
+    started_at: datetime
+    duration_s: float
+    findings: tuple[Finding, ...] = ()
+    ignored: Mapping[CellKey, Applied] | None = None
+    unused: tuple[Mapping[str, str], ...] = ()
+    since: Since | None = None
+    topology: tuple[str, ...] = ()
+    mesh: tuple[str, ...] = ()
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many cells have an answer, of how many."""
+        done = sum(self.board.count(status) for status in STATUSES)
+        return done, len(self.board)
+
+    def why_ignored(self, key: CellKey) -> str:
+        """Return why a cell is ignored, by whom and since when; "" when it is not."""
+        applied = (self.ignored or {}).get(key)
+        return applied.because if applied else ""
+
+
+def make_report(
+    run: Run, preset_name: str, *, ignores: Iterable[Ignore] = (), since: Since | None = None
+) -> Report:
+    """Return what a run amounts to now, in the light of the preset's ignores."""
+    settled = settle(run.board, run.cluster, ignores)
+    found = findings(settled.board, run.cluster)
+    for key, applied in settled.ignored.items():
+        _note(found, settled.board.get(key), applied)
+    board = Board()
+    for result in settled.board:  # the run goes on writing to its own
+        board.put(result)
+    return Report(
+        preset=preset_name,
+        cluster=run.cluster,
+        board=board,
+        started_at=run.started_at or datetime.now(UTC),
+        duration_s=run.duration_s,
+        findings=tuple(found),
+        ignored=settled.ignored,
+        unused=tuple(_unused(ignore, why) for ignore, why in settled.unused),
+        since=since,
+        **_network(run),
+    )
+
+
+def _note(found: list[Finding], result: Result | None, applied: Applied) -> None:
+    """Write at the finding of an ignored cell why it is ignored."""
+    if result is None or applied.follows:
+        return
+    problems = set(problems_of(result))
+    for finding in found:
+        if finding.severity != Status.WARN or applied.because in finding.ignored:
+            continue
+        places = {(w["node"], w["device"]) for w in finding.where}
+        if any(
+            problem == finding.id and places & {(result.key.node, d), (result.key.node, None)}
+            for problem, d in problems
+        ):
+            finding.ignored.append(applied.because)
+
+
+def _unused(ignore: Ignore, why: str) -> dict[str, str]:
     return {
-        "schema": SCHEMA,
-        "preset": preset_name,
-        "series": run.cluster.series.value,
-        "precision": run.cluster.precision.value,
-        "started_at": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "duration_s": round(run.duration_s, 3),
-        "verdict": verdict(run).value,
-        "summary": {status.value: counts[status] for status in STATUSES},
-        "results": [_result(result) for result in run.board],
-        "findings": [finding.to_json() for finding in findings(run.board, run.cluster)],
+        "where": ignore.where,
+        "reason": ignore.reason,
+        "by": ignore.by,
+        "at": ignore.at,
+        "why": why,
     }
 
 
-def _result(result: Result) -> dict[str, Any]:
+def _network(run: Run) -> dict[str, tuple[str, ...]]:
+    """Return what the run knows of the network, in sentences."""
+    return {"topology": (), "mesh": ()}
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """Return the report as the contract has it, ready for ``json.dumps``."""
+    counts = Counter(result.status for result in report.board)
+    cluster = report.cluster
+    return {
+        "schema": SCHEMA,
+        "preset": report.preset,
+        "series": cluster.series.value,
+        "precision": cluster.precision.value,
+        "started_at": report.started_at.astimezone(UTC).strftime(_TIME),
+        "duration_s": round(report.duration_s, 3),
+        "verdict": verdict(report).value,
+        "summary": {status.value: counts[status] for status in STATUSES},
+        "results": [_result(result, report) for result in report.board],
+        "findings": [finding.to_json() for finding in report.findings],
+        "nodes": [{"node": node.rank, "host": node.host} for node in cluster.nodes],
+        "ignores_unused": [dict(unused) for unused in report.unused],
+        "since_last_run": report.since.to_json() if report.since else None,
+        "topology": list(report.topology),
+        "mesh": list(report.mesh),
+    }
+
+
+def _result(result: Result, report: Report) -> dict[str, Any]:
     key = result.key
     pair: dict[str, Any] = {}
     if key.peer_node is not None:
@@ -52,6 +164,7 @@ def _result(result: Result) -> dict[str, Any]:
             "peer_device": key.peer_device,
             "peer_address": result.peer_address,
         }
+    applied = (report.ignored or {}).get(key)
     return {
         "node": key.node,
         "host": result.host,
@@ -65,105 +178,43 @@ def _result(result: Result) -> dict[str, Any]:
         "output": result.output,
         "duration_s": round(result.duration_s, 3),
         "value": result.value,
+        **({"ignored": applied.to_json()} if applied else {}),
     }
 
 
-def to_text(run: CheckRun, preset_name: str) -> str:
-    """Return the report for people: what is bad first, then each node, findings, verdict."""
-    series, precision = run.cluster.series, run.cluster.precision
-    out = [
-        f"Checks of {preset_name}: {len(run.cluster.nodes)} × {series.machine}, {precision.label}"
-    ]
-    bad = [r for r in run.board if r.status not in (Status.PASS, Status.SKIPPED)]
-    bad.sort(key=lambda r: _WORST_FIRST.index(r.status) if r.status.final else 0)
-    for title, rows in _groups(bad).items():
-        out += ["", title, *rows]
-    out += ["", "Nodes"]
-    for node in run.cluster.nodes:
-        counts = (f"{run.board.count(s, node.rank)} {s}" for s in STATUSES)
-        said = ", ".join(text for text in counts if not text.startswith("0 "))
-        out.append(f"  {node.label}: {said or 'nothing was checked'}")
-    out += _findings_text(findings(run.board, run.cluster))
-    done, total = run.progress
-    out += ["", f"Verdict: {verdict(run).upper()} ({done} of {total} in {run.duration_s:.1f} s)"]
-    return "\n".join(out) + "\n"
-
-
-def _groups(bad: list[Result]) -> dict[str, list[str]]:
-    """Collect bad cells by status, check and reason, so that 16 alike are one line.
-
-    What a connection costs is one line per node, whatever was to be asked.
-    """
-    groups: dict[tuple[Status, str, str], list[str]] = {}
-    for result in bad:
-        check = "" if result.value.get("problem") in CONNECTION else result.key.check
-        groups.setdefault((result.status, check, result.summary), []).append(place(result.key))
-    found: dict[str, list[str]] = {}
-    for (status, check, summary), places in groups.items():
-        where = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
-        line = f"{check}: {summary} ({where})" if check else f"{len(places)} not asked: {summary}"
-        found.setdefault(status.value.upper(), []).append(f"  {line}")
-    return found
-
-
-def _findings_text(found: list[Finding]) -> list[str]:
-    out = ["", "Findings"] if found else []
-    for finding in found:
-        out.append(f"  [{finding.severity}] {finding.title}")
-        out += [f"      perhaps: {cause}" for cause in finding.causes]
-        steps = Counter(step["why"] for step in finding.next)
-        for why, count in steps.items():
-            step = next(s for s in finding.next if s["why"] == why)
-            out.append(f"      look: {step['command']}  ({why}){_alike(count)}")
-        fixes = Counter((fix["risk"], fix["why"]) for fix in finding.fixes)
-        for (risk, why), count in fixes.items():
-            fix = next(f for f in finding.fixes if (f["risk"], f["why"]) == (risk, why))
-            where = f"on node {fix['node']}: {fix['command']}"
-            out.append(f"      fix ({risk}) {where}  ({why}){_alike(count)}")
-    return out
-
-
-def _alike(count: int) -> str:
-    """Sixteen devices with one problem need the same command sixteen times: one line is enough."""
-    return f", and {count - 1} more like it" if count > 1 else ""
-
-
-def to_junit(run: CheckRun, preset_name: str) -> str:
-    """Return the report as JUnit XML: a suite per node, a case per cell."""
-    root = ElementTree.Element("testsuites", name=f"v32-wizard check {preset_name}")
-    for node in run.cluster.nodes:
-        cells = [r for r in run.board if r.key.node == node.rank]
-        suite = ElementTree.SubElement(
-            root,
-            "testsuite",
-            name=_xml(node.label),
-            tests=str(len(cells)),
-            failures=str(sum(r.status is Status.FAIL for r in cells)),
-            errors=str(sum(r.status is Status.ERROR or not r.status.final for r in cells)),
-            skipped=str(sum(r.status is Status.SKIPPED for r in cells)),
-            time=f"{sum(r.duration_s for r in cells):.3f}",
+def from_json(data: Mapping[str, Any]) -> Report:
+    """Return the report that :func:`to_json` wrote."""
+    nodes = tuple(Node(node["node"], node["host"]) for node in data["nodes"])
+    board, ignored = Board(), {}
+    for cell in data["results"]:
+        key = key_of(cell)
+        board.put(
+            Result(
+                key,
+                Status(cell["status"]),
+                cell["summary"],
+                host=cell["host"],
+                command=cell["command"],
+                exit_code=cell["exit_code"],
+                output=cell["output"],
+                duration_s=cell["duration_s"],
+                value=cell["value"],
+                peer_address=cell.get("peer_address"),
+            )
         )
-        for result in cells:
-            _case(suite, result)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _case(suite: ElementTree.Element, result: Result) -> None:
-    case = ElementTree.SubElement(
-        suite,
-        "testcase",
-        classname=result.key.check,
-        name=f"{result.key.check} {place(result.key)}",
-        time=f"{result.duration_s:.3f}",
+        if "ignored" in cell:
+            ignored[key] = Applied.from_json(cell["ignored"])
+    since = data["since_last_run"]
+    return Report(
+        preset=data["preset"],
+        cluster=Cluster(Series(data["series"]), Precision(data["precision"]), nodes),
+        board=board,
+        started_at=datetime.strptime(data["started_at"], _TIME).replace(tzinfo=UTC),
+        duration_s=data["duration_s"],
+        findings=tuple(Finding.from_json(finding) for finding in data["findings"]),
+        ignored=ignored,
+        unused=tuple(data["ignores_unused"]),
+        since=Since.from_json(since) if since else None,
+        topology=tuple(data["topology"]),
+        mesh=tuple(data["mesh"]),
     )
-    kinds = {Status.FAIL: "failure", Status.SKIPPED: "skipped", Status.PASS: "", Status.WARN: ""}
-    kind = kinds.get(result.status, "error")
-    if kind:
-        ElementTree.SubElement(case, kind, message=_xml(result.summary)).text = _xml(result.output)
-    elif result.status is Status.WARN:
-        ElementTree.SubElement(case, "system-out").text = _xml(f"warning: {result.summary}")
-
-
-def _xml(text: str) -> str:
-    return text.translate(_NOT_XML)

@@ -17,6 +17,8 @@ _ROOMS = {
     "presets": "presets",
     "render": "render",
     "check": "check",
+    "history": "history",
+    "ignores": "ignores",
     "launch": "launch",
     "status": "launch",
     "logs": "launch",

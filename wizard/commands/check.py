@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 from wizard.checks import report
+from wizard.checks.book import Book
 from wizard.checks.catalogue import CHECKS
 from wizard.checks.engine import CheckRun
+from wizard.checks.formats import FORMATS
 from wizard.checks.model import Status
+from wizard.checks.text import to_text
 from wizard.commands.fleet import connected
-from wizard.commands.terminal import end_progress, progress
+from wizard.commands.reports import masked, write
+from wizard.commands.terminal import end_progress, note, progress
 from wizard.errors import LaunchError, RemoteError, UsageError
-from wizard.paths import write_private
-from wizard.presets import load_preset
+from wizard.presets import Preset, load_preset
 
 _INTERVAL_S = 0.1
-
-
-def _json(run: CheckRun, name: str) -> str:
-    return json.dumps(report.to_json(run, name), indent=2, ensure_ascii=False) + "\n"
-
-
-_FORMATS: dict[str, Callable[[CheckRun, str], str]] = {
-    "json": _json,
-    "text": report.to_text,
-    "junit": report.to_junit,
-    "html": report.to_html,
-}
 
 
 async def check(arguments: argparse.Namespace) -> int:
@@ -40,13 +28,16 @@ async def check(arguments: argparse.Namespace) -> int:
     only = _only(arguments.only)
     async with connected(preset, arguments) as fleet:
         run = CheckRun(fleet, preset.cluster, only=only, full=arguments.full)
+        book = Book(run, preset.name, preset.ignores)
         await follow(run)
-    text = _FORMATS[arguments.format](run, preset.name)
-    if arguments.output:
-        write_private(Path(arguments.output), text)
-    else:
-        sys.stdout.write(text)
-    return report.exit_status(run)
+        await book.keep()
+    found = book.report()
+    if arguments.redact:
+        found = masked(found, preset)
+    write(FORMATS[arguments.format](found), arguments.output)
+    if book.problem:
+        note(book.problem)
+    return report.exit_status(found)
 
 
 def _only(text: str | None) -> frozenset[str] | None:
@@ -77,18 +68,23 @@ async def follow(run: CheckRun) -> None:
         end_progress()
 
 
-async def require_passed(name: str, run: CheckRun) -> None:
+async def require_passed(preset: Preset, run: CheckRun) -> None:
     """Run the checks before a launch; print the report when they do not pass.
 
     Raises:
-        LaunchError: a check failed.
+        LaunchError: a check failed that is not ignored.
         RemoteError: none failed, but a node could not be checked.
     """
+    book = Book(run, preset.name, preset.ignores)
     await follow(run)
-    status = report.exit_status(run)
+    await book.keep()
+    found = book.report()
+    status = report.exit_status(found)
+    for why in dict.fromkeys(applied.because for applied in (found.ignored or {}).values()):
+        note(f"ignored: {why}")
     if status == 0:
         return
-    sys.stderr.write(report.to_text(run, name))
+    sys.stderr.write(to_text(found))
     hint = "Mend what they name, or use --skip-checks."
     if status == RemoteError.exit_status:
         raise RemoteError("not launched: not everything could be checked.", hint=hint)

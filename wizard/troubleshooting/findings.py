@@ -6,7 +6,7 @@ not a finding of its own: it is counted under its cause, as ``because``.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +42,10 @@ _PINGS = {p for p in Problem if p.value.startswith("ping-")}
 
 @dataclass(slots=True)
 class Finding:
-    """One finding (contract.md). ``because`` names cells that this one explains."""
+    """One finding (contract.md).
+
+    ``because`` names cells that this one explains; ``ignored`` says why it is ignored, if it is.
+    """
 
     id: str
     severity: str
@@ -52,12 +55,11 @@ class Finding:
     next: list[dict[str, str]]
     fixes: list[dict[str, Any]]
     because: list[dict[str, Any]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as the contract has it; ``explains`` counts by check."""
-        explains: dict[str, int] = defaultdict(int)
-        for cell in self.because:
-            explains[cell["check"]] += 1
+        explains = Counter(cell["check"] for cell in self.because)
         return {
             "id": self.id,
             "severity": self.severity,
@@ -67,7 +69,21 @@ class Finding:
             "next": self.next,
             "fixes": self.fixes,
             "explains": dict(explains),
+            "ignored": self.ignored,
         }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Finding:
+        """Return the finding that :meth:`to_json` wrote; of ``because`` it knows only checks."""
+        because = [{"check": c} for c, count in data["explains"].items() for _ in range(count)]
+        own = {name: value for name, value in data.items() if name != "explains"}
+        return cls(**own, because=because)
+
+    @property
+    def consequences(self) -> str:
+        """What it explains, counted: ``3 ping, 1 net_health``; "" when nothing follows."""
+        counts = Counter(cell["check"] for cell in self.because)
+        return ", ".join(f"{count} {check}" for check, count in counts.most_common())
 
 
 @dataclass(slots=True)
@@ -91,9 +107,9 @@ def findings(board: Board, cluster: Cluster) -> list[Finding]:
     roots = _root_causes(bad)
     unexplained: list[Result] = []
     for result in bad:
-        cause = _cause(result, roots, board)
-        if cause is not None:
-            groups[cause.value, Status.FAIL].explained.append(result)
+        root = _cause(result, roots, board)
+        if root is not None:
+            groups[_group_key(_problem(root), root.status)].explained.append(result)
         elif _problem(result) in _PINGS:
             unexplained.append(result)
         else:
@@ -146,45 +162,64 @@ def _group_key(problem: str, status: Status) -> tuple[str, Status]:
     return problem, Status.WARN if status is Status.WARN else Status.FAIL
 
 
-def _root_causes(bad: Iterable[Result]) -> dict[Device, Problem]:
-    found: dict[Device, Problem] = {}
+def consequences(board: Board, cluster: Cluster) -> dict[CellKey, CellKey]:
+    """Return the bad cells that only follow from another one: by key, the key of that one."""
+    bad = [r for r in board if r.status in (Status.WARN, Status.FAIL, Status.ERROR)]
+    roots = _root_causes(bad)
+    found = {}
     for result in bad:
-        problem, device = _problem(result), result.key.device
-        if device is None or result.key.check == "ping" or problem not in _ROOTS:
-            continue
-        new, place = Problem(problem), (result.key.node, device)
-        if place not in found or _ROOTS.index(new) < _ROOTS.index(found[place]):
-            found[place] = new
+        root = _cause(result, roots, board)
+        if root is not None:
+            found[result.key] = root.key
     return found
 
 
-def _cause(result: Result, roots: dict[Device, Problem], board: Board) -> Problem | None:
-    """Return the problem of a device, or of a peer's node, that explains this cell, or None."""
+def _root_causes(bad: Iterable[Result]) -> dict[Device, Result]:
+    found: dict[Device, Result] = {}
+    for result in bad:
+        problem, device = _problem(result), result.key.device
+        if device is None or result.key.peer_node is not None or problem not in _ROOTS:
+            continue
+        new, place = Problem(problem), (result.key.node, device)
+        if place not in found or _ROOTS.index(new) < _ROOTS.index(Problem(_problem(found[place]))):
+            found[place] = result
+    return found
+
+
+def _cause(result: Result, roots: dict[Device, Result], board: Board) -> Result | None:
+    """Return the cell of a device, or of a peer's node, that explains this cell, or None."""
     key = result.key
     if _problem(result) == Problem.PING_NO_ADDRESS:
         source = board.get(CellKey(key.peer_node or 0, key.peer_device, "ip"))
         if source is not None and source.value.get("problem"):
-            return Problem(_problem(source))
+            return roots.get((source.key.node, source.key.device or 0), source)
     ends = [(key.node, key.device), (key.peer_node, key.peer_device)]
     for node, device in ends:
         if node is None or device is None or (node, device) not in roots:
             continue
         root = roots[node, device]
-        if _problem(result) == root and key.check != "ping":
+        problem = Problem(_problem(root))
+        if _problem(result) == problem and key.peer_node is None:
             return None  # it is the root itself
-        if key.check in _FOLLOWS[root] or "*" in _FOLLOWS[root]:
+        if key.check in _FOLLOWS[problem] or "*" in _FOLLOWS[problem]:
             return root
     return None
 
 
-def _symptoms(result: Result) -> list[tuple[str, Place]]:
-    """Return what a cell says is wrong, and where."""
+def problems_of(result: Result) -> list[tuple[str, int | None]]:
+    """Return what a bad cell says is wrong, each with its NPU (None: the node as a whole)."""
     listed = result.value.get("problems")
     if listed:
-        return [(entry["problem"], (result.key.node, entry["device"])) for entry in listed]
-    problem = _problem(result)
-    device = None if problem in _NODE_WIDE else result.key.device
-    return [(problem, (result.key.node, device))]
+        return [(entry["problem"], entry["device"]) for entry in listed]
+    return [(_problem(result), result.key.device)]
+
+
+def _symptoms(result: Result) -> list[tuple[str, Place]]:
+    """Return what a cell says is wrong, and where; what is wrong with a whole node, only once."""
+    return [
+        (problem, (result.key.node, None if problem in _NODE_WIDE else device))
+        for problem, device in problems_of(result)
+    ]
 
 
 def _suspects(groups: dict[tuple[str, Status], _Group]) -> set[Device]:
