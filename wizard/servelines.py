@@ -84,19 +84,22 @@ def arguments(preset: Preset, rank: int) -> list[Option]:
     ):
         if port is not None:
             changes[flag], reasons[flag] = port, f"serve.{key} of the preset"
+    corrections = {} if preset.strict_guide else recipe.corrections
     found = []
     for name, value in documented.items():
         line = _argument(name, value)
         if name in changes:
             found.append(changed(_literal(name, changes[name]), line, reasons[name]))
+        elif name in corrections:
+            ours_line = _literal(name, corrections[name].value)
+            found.append(ours(ours_line, line, corrections[name].reason))
         else:
             found.append(Option(line, line, provenance=recipe.note(scenario, name).provenance))
-    if not preset.strict_guide:
-        found += [
-            ours(_argument(name, addition.value), "", addition.reason)
-            for name, addition in recipe.additions.items()
-            if name not in {*documented, *changes}
-        ]
+    found += [
+        ours(_literal(name, correction.value), "", correction.reason)
+        for name, correction in corrections.items()
+        if name not in {*documented, *changes} and correction.value is not None
+    ]
     added = (name for name in changes if name not in documented)
     found += [changed(_literal(name, changes[name]), "", reasons[name]) for name in added]
     return [option for option in found if option.text or option.guide]

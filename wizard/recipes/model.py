@@ -63,10 +63,14 @@ class Note(_Model):
     guide: str | None = None
 
 
-class Addition(_Model):
-    """An argument that the documentation lacks and we add, unless strict_guide is on."""
+class Correction(_Model):
+    """An argument that we pass otherwise than the documentation, unless it is switched off.
 
-    value: ArgValue
+    ``value`` None leaves it out; ``switch`` is its name among the preset's ``deviations``.
+    """
+
+    value: ArgValue | None
+    switch: str = Field(pattern=r"[a-z][a-z_]*")
     reason: str = Field(min_length=1)
 
 
@@ -142,7 +146,7 @@ class Recipe(_Model):
     absent: dict[str, str] = {}  # precision -> why it has no scenario
     order: Order
     args: dict[str, ArgValue]  # what all scenarios share
-    additions: dict[str, Addition] = {}
+    corrections: dict[str, Correction] = {}
     notes: dict[str, Note] = {}
     scenarios: list[Scenario]
 
