@@ -1,4 +1,4 @@
-"""Frames and discovery, without a node."""
+"""Frames, without a node."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.errors import UsageError
-from wizard.remote import discovery
 from wizard.remote.api import JobResult
 from wizard.remote.frames import FrameReader
 
@@ -54,39 +52,3 @@ def test_without_header_answer_or_trailer_it_is_not_complete(left_out: bytes) ->
     reader = FrameReader(NONCE, ["zero", "one"])
     reader.feed(WHOLE.replace(left_out, b"").replace(frame("x", 0, 9, b"2 1"), b""))
     assert not reader.complete
-
-
-IP = (
-    "1: lo    inet 127.0.0.1/8 scope host lo\\  valid_lft forever\n"
-    "2: eth0    inet 10.0.0.11/24 brd 10.0.0.255 scope global eth0\\  valid_lft forever\n"
-    "3: bond0.7@bond0    inet 192.168.7.1/24 scope global bond0.7\\  valid_lft forever\n"
-)
-HELD = discovery.addresses(IP)
-
-
-@pytest.mark.parametrize(
-    ("host", "routes", "session", "found"),
-    [
-        ("10.0.0.11", [], "", ("10.0.0.11", "eth0")),
-        ("head", ["192.168.7.2 dev bond0.7 src 192.168.7.1 uid 0"], "", ("192.168.7.1", "bond0.7")),
-        ("head", [""], "10.0.0.1 4000 10.0.0.11 22", ("10.0.0.11", "eth0")),
-    ],
-)
-def test_the_address_that_reaches_the_others(
-    host: str, routes: list[str], session: str, found: tuple[str, str]
-) -> None:
-    chosen = discovery.choose(host, HELD, routes=routes, session=session, label="node 0")
-    assert (chosen.local_ip, chosen.nic) == found
-
-
-@pytest.mark.parametrize(
-    ("routes", "said"),
-    [
-        (["x src 10.0.0.11", "y src 192.168.7.1"], "more than one address: 10.0.0.11 on eth0, 192"),
-        (["unreachable"], "was not found .it has: 127.0.0.1 on lo"),
-    ],
-)
-def test_no_guess_when_it_is_not_clear(routes: list[str], said: str) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
-        discovery.choose("head", HELD, routes=routes, session="", label="node 0", rank=0)
-    assert "local_ip and nic" in caught.value.hint

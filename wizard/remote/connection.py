@@ -39,18 +39,10 @@ _GRACE_S = 8.0  # for the way there and back, beyond the time limit that the nod
 class SSHRemote:
     """A node reached by SSH (the ``Remote`` of :mod:`wizard.remote.api`)."""
 
-    def __init__(
-        self,
-        node: Node,
-        dialer: Dialer,
-        *,
-        audit: AuditLog | None = None,
-        peers: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, node: Node, dialer: Dialer, *, audit: AuditLog | None = None) -> None:
         self._node = node
         self._dialer = dialer
         self._audit = audit
-        self.peers = tuple(peers)  # hosts of the other nodes, for discovery
         self._connection: asyncssh.SSHClientConnection | None = None
         self._dialling: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._refused: RemoteError | None = None

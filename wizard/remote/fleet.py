@@ -10,11 +10,10 @@ from wizard.cluster import Cluster
 from wizard.remote.audit import AuditLog
 from wizard.remote.connection import SSHRemote
 from wizard.remote.dial import Dialer, Limits
-from wizard.remote.discovery import Discovered, discover
 from wizard.remote.keyledger import KeyLedger
 from wizard.remote.shownkey import ShownKey
 
-__all__ = ["Discovered", "SSHFleet", "discover", "open_fleet"]
+__all__ = ["SSHFleet", "open_fleet"]
 
 
 class SSHFleet:
@@ -35,16 +34,7 @@ class SSHFleet:
         self.host_keys = KeyLedger(accept_new)
         self._audit = audit
         self._dialer = Dialer(limits or Limits(), self.host_keys)
-        hosts = [node.host for node in cluster.nodes]
-        self._remotes = tuple(
-            SSHRemote(
-                node,
-                self._dialer,
-                audit=audit,
-                peers=[host for n, host in enumerate(hosts) if n != node.rank],
-            )
-            for node in cluster.nodes
-        )
+        self._remotes = tuple(SSHRemote(node, self._dialer, audit=audit) for node in cluster.nodes)
 
     @property
     def remotes(self) -> Sequence[SSHRemote]:

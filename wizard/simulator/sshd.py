@@ -102,6 +102,14 @@ class _Connection(asyncssh.SSHServer):
         if self._connection is not None:
             self.server.connections.discard(self._connection)
 
+    @property
+    def ends(self) -> str:
+        """The two ends of the connection, as sshd tells its commands in SSH_CONNECTION."""
+        assert self._connection is not None
+        client = self._connection.get_extra_info("peername")
+        server = self._connection.get_extra_info("sockname")
+        return f"{client[0]} {client[1]} {server[0]} {server[1]}"
+
     def begin_auth(self, username: str) -> bool:
         return True
 
@@ -169,7 +177,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             stdout=pipe,
             stderr=pipe,
             cwd=server.node.home,
-            env=server.environment,
+            env=server.environment | {"SSH_CONNECTION": self._owner.ends},
             start_new_session=True,
         )
         for data in self._early:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from wizard.discovery.addresses import Own, own
+from wizard.discovery.asking import ask
+from wizard.errors import UsageError
 from wizard.presets import Preset
 from wizard.remote.api import Fleet
-from wizard.remote.fleet import discover
 
 
 async def complete(preset: Preset, fleet: Fleet) -> Preset:
@@ -14,15 +16,20 @@ async def complete(preset: Preset, fleet: Fleet) -> Preset:
 
     Raises:
         RemoteError: a node that leaves one of them open could not be asked.
-        UsageError: a node's address could not be told for sure; names the node and the key to set.
+        UsageError: a node's address could not be told for sure, or the one of both that the
+            preset holds is not the node's; names the node and the key to set.
     """
+    hosts = [spec.host for spec in preset.nodes]
 
     async def fill(rank: int) -> dict[str, str]:
-        spec = preset.nodes[rank]
+        spec, remote = preset.nodes[rank], fleet.remotes[rank]
         if spec.local_ip and spec.nic:
             return {}
-        found = await discover(fleet.remotes[rank])
-        return {"local_ip": spec.local_ip or found.local_ip, "nic": spec.nic or found.nic}
+        peers = [host for n, host in enumerate(hosts) if n != rank]
+        facts = await ask(remote, peers, ())
+        head = None if rank == 0 else hosts[0]
+        found = own(facts, head, local_ip=spec.local_ip, nic=spec.nic)
+        return _both(found, remote.node.label, rank)
 
     found = await asyncio.gather(
         *(fill(rank) for rank in range(len(preset.nodes))), return_exceptions=True
@@ -33,6 +40,16 @@ async def complete(preset: Preset, fleet: Fleet) -> Preset:
             raise keys  # all were waited for, so that the node named is always the same one
         nodes.append(spec.model_copy(update=keys))
     return preset.model_copy(update={"nodes": nodes})
+
+
+def _both(found: Own, label: str, rank: int) -> dict[str, str]:
+    if found.problem or not (found.local_ip and found.nic):
+        raise UsageError(
+            f"The address by which the other nodes reach {label} was not found: {found.problem}.",
+            node=rank,
+            hint=f"Set nodes[{rank}].local_ip and nodes[{rank}].nic in the preset.",
+        )
+    return {"local_ip": found.local_ip, "nic": found.nic}
 
 
 def is_complete(preset: Preset) -> bool:
