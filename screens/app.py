@@ -10,13 +10,14 @@ from typing import ClassVar, Literal
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from screens.base import STEP_NAMES, Goto, StepScreen
 from screens.chat import ChatScreen
 from screens.checks import ChecksScreen
 from screens.hardware import HardwareScreen
+from screens.hostkeys import HostKeyScreen
 from screens.launch import LaunchScreen
 from screens.nodes import NodesScreen
 from screens.preview import PreviewScreen
@@ -59,6 +60,7 @@ class WizardApp(App[int]):
         super().__init__()
         self.session = session
         self._launch_state = ""
+        self._let_in = 0
         use_ascii(ascii_only)
         if ascii_only:
             ScrollBar.renderer = _PlainScrollBar
@@ -81,8 +83,9 @@ class WizardApp(App[int]):
         if not self.is_running:  # on the way out the widgets go before the timer
             return
         screen = self.screen
-        if isinstance(screen, StepScreen) and screen.is_mounted:
+        if isinstance(screen, (StepScreen, HostKeyScreen)) and screen.is_mounted:
             screen.drain()
+        self._drain_host_keys()
         launch = self.session.launch
         state = launch.state if launch is not None else ""
         if state != self._launch_state:
@@ -93,6 +96,17 @@ class WizardApp(App[int]):
                     "information" if state == "ready" else "error"
                 )
                 self.notify(f"The launch {word}", severity=severity, markup=False)
+
+    def _drain_host_keys(self) -> None:
+        """Ask about host keys that are not known, once no other question is open."""
+        desk = self.session.host_keys
+        if desk.pending and not isinstance(self.screen, ModalScreen):
+            self.push_screen(HostKeyScreen(desk))
+        if desk.let_in != self._let_in:
+            self._let_in = desk.let_in
+            step = next((s for s in self.screen_stack if isinstance(s, StepScreen)), None)
+            if step is not None:
+                step.reconnected()
 
     def on_goto(self, message: Goto) -> None:
         """Show another step."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 from textual import events
@@ -14,11 +13,11 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Button, Footer, Static
 
+from screens.copying import copy_text
 from screens.widgets.dialog import Notice
 from screens.widgets.palette import plain
 from screens.widgets.stepper import Stepper
 from wizard.errors import WizardError
-from wizard.paths import state_dir, write_private
 from wizard.session import Session, Step
 
 STEP_NAMES = ("Start", "Hardware", "Nodes", "Checks", "Problems", "Preview", "Launch", "Chat")
@@ -82,6 +81,9 @@ class StepScreen(Screen[None]):
     def drain(self) -> None:
         """Show what changed. The app calls this on its one timer, and once on entry."""
 
+    def reconnected(self) -> None:
+        """Nodes that were out of reach can be asked now: a step that waits for them asks again."""
+
     def say(self, text: str, kind: str = "") -> None:
         """Write the message line; ``kind`` is a status, "" for a plain word."""
         colour = {"fail": "$text-error", "warn": "$text-warning", "pass": "$text-success"}
@@ -91,15 +93,7 @@ class StepScreen(Screen[None]):
 
     def copy(self, text: str, name: str) -> None:
         """Copy by OSC 52, and to a file, because a terminal may ignore the first."""
-        self.app.copy_to_clipboard(text)
-        safe = re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-") or "copied"
-        path = state_dir() / "copied" / f"{safe}.txt"
-        try:
-            write_private(path, text)
-        except OSError as error:
-            self.say(f"Copied to the clipboard only; {path} could not be written: {error}", "warn")
-            return
-        self.say(f"Copied, and written to {path}", "pass")
+        self.say(*copy_text(self.app, text, name))
 
     def failed(self, error: WizardError) -> None:
         """Show an error of the engine on the message line."""

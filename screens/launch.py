@@ -83,11 +83,21 @@ class LaunchScreen(StepScreen):
         """Show the launch there is; look for one on the nodes when we know of none."""
         launch = self.session.launch
         if launch is None or launch.state == "pending":
-            self._looking = True
-            self.run_worker(self._look(), exclusive=True, exit_on_error=False)
+            self._begin_look()
         else:
             await self._show_launch(launch)
         self.drain()
+
+    def _begin_look(self) -> None:
+        self._looking = True
+        self.run_worker(self._look(), exclusive=True, exit_on_error=False)
+
+    def reconnected(self) -> None:
+        """Look again on nodes that were out of reach."""
+        launch = self.session.launch
+        if not self._looking and (launch is None or launch.state == "pending"):
+            self.say("")
+            self._begin_look()
 
     async def _look(self) -> None:
         try:

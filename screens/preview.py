@@ -62,6 +62,11 @@ class PreviewScreen(StepScreen):
         """Ask for the scripts, again if need be."""
         self.run_worker(self._load(), exclusive=True, exit_on_error=False)
 
+    def reconnected(self) -> None:
+        """Ask again for what could not be asked."""
+        if not self._scripts:
+            self.action_load()
+
     async def _load(self) -> None:
         self.say("Asking the nodes for their addresses and interfaces ...")
         try:

@@ -40,6 +40,11 @@ class Background:
         if name in self._tasks:
             await asyncio.shield(self._tasks[name])
 
+    async def ended(self, name: str) -> None:
+        """Wait until nothing goes on under this name, however it ends."""
+        if name in self._tasks:
+            await asyncio.wait([self._tasks[name]])
+
     async def end(self, name: str) -> None:
         """Cancel the work and wait until it has ended."""
         task = self._tasks.get(name)

@@ -18,6 +18,7 @@ from wizard.checks.model import CellKey, Status
 from wizard.cluster import Cluster, Precision, Series
 from wizard.conversation import Conversation, Message
 from wizard.errors import UsageError
+from wizard.hostkeydesk import HostKeyDesk
 from wizard.remote.api import Fleet
 from wizard.remote.text import clean
 from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
@@ -49,6 +50,10 @@ class Session(Answers):
         self._fleet: tuple[Cluster, Fleet] | None = None
         self._retired: list[Fleet] = []
         self._work = Background(self._tell)
+        self.host_keys = HostKeyDesk(
+            lambda: self._fleet[1] if self._fleet else None, self._work, self._ask_again
+        )
+        self._let_in: set[int] = set()  # ranks whose host keys were accepted, not yet asked again
         self._simulated = AsyncExitStack()
 
     async def begin_demo(
@@ -155,6 +160,19 @@ class Session(Answers):
         if self.checks is None:
             return False
         return self.rerun([r.key for r in self.checks.board if r.status in RERUN])
+
+    def _ask_again(self, ranks: frozenset[int]) -> None:
+        """Check again what could not be checked on nodes, or towards them, that now let us in."""
+        self._let_in |= ranks
+        if not self._work.busy("again"):
+            self._work.start("again", self._check_again())
+
+    async def _check_again(self) -> None:
+        await self._work.ended("checks")
+        ranks, self._let_in = self._let_in, set()
+        if self.checks is not None and not self.checks_are_of_other_nodes:
+            concerned = (r for r in self.checks.board if {r.key.node, r.key.peer_node} & ranks)
+            self.rerun([r.key for r in concerned if r.status in RERUN])
 
     def cancel_checks(self) -> None:
         """Stop the checks that run; what has been answered stays."""

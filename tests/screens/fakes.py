@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,12 @@ import yaml
 from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
 from wizard.cluster import Cluster, Node
+from wizard.errors import WizardError
 from wizard.logbuffer import LogBuffer
 from wizard.presets import Preset, parse_preset
 from wizard.remote.api import Fleet, Remote
+from wizard.remote.keyledger import KeyLedger
+from wizard.remote.shownkey import ShownKey
 from wizard.rooms import Rooms
 
 DEVICE_CHECKS = ("lldp", "link", "net_health", "netdetect", "gateway", "ip")
@@ -44,8 +47,18 @@ class FakeFleet:
     def __init__(self, cluster: Cluster) -> None:
         self.remotes = [FakeRemote(node) for node in cluster.nodes]
         self.closed = False
+        self.host_keys = KeyLedger()
+        self.accepted: list[ShownKey] = []
+        self.accept_error: WizardError | None = None
 
     async def connect(self) -> dict[int, Exception]:
+        return {}
+
+    async def accept(self, keys: Sequence[ShownKey]) -> dict[int, Exception]:
+        if self.accept_error is not None:
+            raise self.accept_error
+        self.accepted += keys
+        self.host_keys.dismiss(keys)
         return {}
 
     async def close(self) -> None:
