@@ -100,7 +100,7 @@ def _locked(lab: Lab) -> str:
 async def test_a_key_with_a_passphrase_and_no_agent_is_told(lab: Lab) -> None:
     (server,) = await lab.add()
     async with lab.fleet(lab.node(0, identity_file=_locked(lab))) as fleet:
-        with pytest.raises(AuthenticationFailed, match=r"no SSH key.*node 0.*passphrase.*agent"):
+        with pytest.raises(AuthenticationFailed, match=r"node 0.*passphrase of .*locked.*agent"):
             await fleet.remotes[0].connect()
     assert server.logins == []
 

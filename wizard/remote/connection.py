@@ -61,7 +61,9 @@ class SSHRemote:
 
     async def connect(self) -> None:
         """Open the connection if it is not open, also when a login has failed before."""
-        self._refused = None
+        if self._refused is not None:
+            self._refused = None
+            self._dialer.jumps.forgive()
         await self.connection()
 
     async def connection(self) -> asyncssh.SSHClientConnection:

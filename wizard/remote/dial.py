@@ -1,65 +1,75 @@
 """Opening a connection to a node, through jump hosts where there are any.
 
-ssh_config is read by asyncssh; what it would get wrong is decided here (ssh.md): known_hosts is
-always explicit, also for jump hops, which would not inherit it; there is one connection per jump
-host, shared by all nodes behind it; authentication is tried once.
+What ssh_config says comes from OpenSSH itself (:mod:`wizard.remote.sshconfig`) and is passed on
+explicitly, so that asyncssh reads nothing of its own (ssh.md). Keys come first, then a password if
+the server takes one. Nothing secret is sent twice to the same node by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import cast
 
 import asyncssh
+from pydantic import SecretStr
 
-from wizard.cluster import Node
 from wizard.errors import AuthenticationFailed, RemoteError, UnknownHostKey, Unreachable
-from wizard.remote import faults, hostkeys
-from wizard.remote.credentials import offered, read_identity
+from wizard.remote import faults, hostkeys, login
+from wizard.remote.credentials import KeyFileError, KeyRing, Offer
+from wizard.remote.jumps import Connection, JumpHosts
 from wizard.remote.keyledger import KeyLedger
+from wizard.remote.proxy import Proxy
+from wizard.remote.secrets import NoSecret, SecretKind, Secrets
+from wizard.remote.sshconfig import ConfigError, ConfigReader, HostConfig
+from wizard.remote.target import Limits, Target
+
+__all__ = ["Dialer", "Limits", "Target"]
 
 # asyncssh's first choice, chacha20, sets up four ciphers per packet in Python; AES-GCM is one call
 # of the library and half the CPU. The others stay, for servers that do not have it.
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 CONNECTS_AT_ONCE = 8  # sshd's MaxStartups drops some of more than ten; waves lose nothing
+_ROUNDS = 8  # of one login: each opens one more key, or adds the password
+# Seconds before the next try when sshd hung up before the login: MaxStartups, nothing was tried.
+_DROPPED_S = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6)
+_DROPPED = (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Time limits of connections, in seconds; tests make them short."""
+class _Way:
+    """All that is known of a target before it is dialled."""
 
-    connect_s: float = 10.0
-    keepalive_s: float = 3.0
-    keepalive_count: int = 3
+    target: Target
+    config: HostConfig
+    via: Connection | None
+
+    @property
+    def identity(self) -> str | None:
+        """The key file that counts alone, if there is one."""
+        spare = None if self.config.named else self.target.spare_identity
+        return self.target.identity_file or spare
+
+    @property
+    def proxy_command(self) -> str | None:
+        """The program that leads there; a jump host wins over it."""
+        return None if self.via is not None else self.config.proxy_command
+
+    @property
+    def subject(self) -> str:
+        """Whose password it takes: nodes share their users', a jump host has its own."""
+        user = self.config.user
+        return user if self.target.rank is not None else f"{user} at {self.config.host}"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to connect to: as in a preset; None leaves it to ssh_config."""
+@dataclass(slots=True)
+class _Attempt:
+    """How one login went; ``connection`` None: everything was refused."""
 
-    host: str
-    label: str
-    rank: int | None = None
-    port: int | None = None
-    user: str | None = None
-    identity_file: str | None = None
-    jump: str | None = None
-    known_hosts: str | None = None
-
-    @classmethod
-    def of(cls, node: Node) -> Target:
-        """Return the target that a node of a preset is."""
-        return cls(
-            host=node.host,
-            label=node.label,
-            rank=node.rank,
-            port=node.port,
-            user=node.user,
-            identity_file=node.identity_file,
-            jump=node.jump,
-            known_hosts=node.known_hosts,
-        )
+    connection: Connection | None
+    login: login.Login
+    offer: Offer
 
 
 class Dialer:
@@ -67,16 +77,33 @@ class Dialer:
 
     Attributes:
         host_keys: the keys that stand in the way, and whether new ones are taken unasked.
+        secrets: passphrases and passwords, asked for when they are needed.
     """
 
-    def __init__(self, limits: Limits = Limits(), host_keys: KeyLedger | None = None) -> None:
-        self.limits = limits
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        host_keys: KeyLedger | None = None,
+        secrets: Secrets | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
         self.host_keys = host_keys or KeyLedger()
+        self.secrets = secrets or Secrets()
+        self.jumps = JumpHosts(self.dial)
+        self._configs = ConfigReader()
+        self._keys = KeyRing(self.secrets)
         self._gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
-        self._hops: dict[Target, asyncio.Task[asyncssh.SSHClientConnection]] = {}
-        self._waits: dict[Target, Target] = {}  # who waits for which jump host now
+        self._proxies: set[asyncio.Task[None]] = set()
 
-    async def dial(self, target: Target) -> asyncssh.SSHClientConnection:
+    async def user_of(self, target: Target) -> str:
+        """Return whom we log in as.
+
+        Raises:
+            Unreachable: ssh_config cannot be read.
+        """
+        return (await self._config(target)).user
+
+    async def dial(self, target: Target) -> Connection:
         """Open a connection.
 
         Raises:
@@ -89,197 +116,182 @@ class Dialer:
                 raise
         return await self._dial(target)
 
-    async def _dial(self, target: Target) -> asyncssh.SSHClientConnection:
-        options = await self._options(target)
-        spec = target.jump or (options.tunnel if isinstance(options.tunnel, str) else None)
-        via = await self._through(spec, target) if spec else None
-        configured = options.config.get("UserKnownHostsFile", ())
-        names = hostkeys.files(target.known_hosts, cast("list[str]", configured))
-        witness = await asyncio.to_thread(
-            hostkeys.witness_for,
-            names,
-            options.host,
-            options.port,
-            alias=options.host_key_alias or "",
-            rank=target.rank,
-        )
+    async def close(self) -> None:
+        """Close the connections to jump hosts, and end what helped to make connections."""
+        await self.jumps.close()
+        await self._keys.close()
+        await self._configs.close()
+        for task in self._proxies:
+            task.cancel()
+        await asyncio.gather(*self._proxies, return_exceptions=True)
+
+    async def _config(self, target: Target) -> HostConfig:
         try:
-            async with self._gate, offered(options) as keys:
-                if not keys:
-                    raise AuthenticationFailed(
-                        f"There is no SSH key that could be offered to {target.label}.",
-                        node=target.rank,
-                        hint="Name an identity_file; a key with a passphrase must be loaded into"
-                        " ssh-agent.",
-                    )
-                return await self._connect(target, options, via, witness, keys)
-        except asyncssh.HostKeyNotVerifiable as error:
-            raise hostkeys.explain(target.label, target.rank, error.reason, witness) from error
-        except (OSError, asyncssh.Error) as error:
-            raise faults.connect_error(
-                error,
-                target.label,
-                rank=target.rank,
-                port=options.port,
-                user=options.username,
-                timeout_s=self.limits.connect_s,
+            return await self._configs.read(target.host, target.user, target.port)
+        except ConfigError as error:
+            raise Unreachable(
+                f"ssh_config for {target.label} cannot be used: {error}.",
+                node=target.rank,
+                hint="Check ~/.ssh/config.",
             ) from error
 
-    async def close(self) -> None:
-        """Close the connections to jump hosts."""
-        hops, self._hops = list(self._hops.values()), {}
-        for task in hops:
-            task.cancel()
-        for done in await asyncio.gather(*hops, return_exceptions=True):
-            if isinstance(done, asyncssh.SSHClientConnection):
-                done.close()
-                await done.wait_closed()
-
-    async def _connect(
-        self,
-        target: Target,
-        options: asyncssh.SSHClientConnectionOptions,
-        via: asyncssh.SSHClientConnection | None,
-        witness: hostkeys.HostKeyWitness,
-        keys: list[asyncssh.SSHKeyPair],
-    ) -> asyncssh.SSHClientConnection:
+    async def _dial(self, target: Target) -> Connection:
+        config = await self._config(target)
+        # ssh has either; what the preset says wins over both
+        spec = target.jump or config.jump
+        via = await self.jumps.through(spec, target) if spec else None
+        way = _Way(target, config, via)
         try:
-            return await self._connect_once(target, options, via, witness, keys)
-        except asyncssh.HostKeyNotVerifiable:
-            if not witness.without_certificates():
-                raise
-        return await self._connect_once(target, options, via, witness, keys)
+            return await self._enter(way)
+        except NoSecret as error:
+            raise login.locked(target.label, target.rank, str(error)) from None
+        except KeyFileError as error:
+            raise AuthenticationFailed(
+                f"The identity_file {way.identity} of {target.label} cannot be used: {error}.",
+                node=target.rank,
+                hint="Give the path of an SSH private key.",
+            ) from error
 
-    async def _connect_once(
-        self,
-        target: Target,
-        options: asyncssh.SSHClientConnectionOptions,
-        via: asyncssh.SSHClientConnection | None,
-        witness: hostkeys.HostKeyWitness,
-        keys: list[asyncssh.SSHKeyPair],
-    ) -> asyncssh.SSHClientConnection:
+    async def _enter(self, way: _Way) -> Connection:
+        """Log in; ask for what is still needed, with no connection open, and try again."""
+        target, opened = way.target, set[str]()
+        asks = self.secrets.proven(SecretKind.PASSWORD, way.subject, target.label) is not None
+        for _ in range(_ROUNDS):
+            tried = await (self._with_password(way) if asks else self._attempt(way, None))
+            if tried.connection is not None:
+                return tried.connection
+            locked = [p for p in (*tried.offer.wanted, *tried.offer.locked) if p not in opened]
+            if locked:
+                await self._keys.unlock(locked[0], target.label)
+                opened.add(locked[0])
+            elif tried.login.wants_password and self.secrets.interactive and not asks:
+                asks = True
+            else:
+                break
+        raise login.refused(
+            target.label,
+            target.rank,
+            way.config.user,
+            way.config.port,
+            keys=len(tried.offer.keys),
+            login=tried.login,
+            asked=self.secrets.interactive,
+        )
+
+    async def _with_password(self, way: _Way) -> _Attempt:
+        who = way.target.label
+        async with self.secrets.trial(SecretKind.PASSWORD, way.subject, who) as trial:
+            tried = await self._attempt(way, trial.value)
+            if tried.login.gave_password:
+                trial.accepted = tried.connection is not None
+                trial.refused = "" if trial.accepted else f"{who} refused it"
+        return tried
+
+    async def _attempt(self, way: _Way, password: SecretStr | None) -> _Attempt:
+        """Connect once; again when the server had no place for us. Refusals are no error here."""
+        target, config = way.target, way.config
+        known = hostkeys.files(
+            target.known_hosts, config.known_hosts, config.global_known_hosts or ("none",)
+        )
+        if target.also_known:
+            known = (*hostkeys.files(target.also_known, ()), *known)
+        witness = await asyncio.to_thread(
+            hostkeys.witness_for,
+            known,
+            config.host,
+            config.port,
+            alias=config.host_key_alias or "",
+            rank=target.rank,
+        )
+        client = login.Login(witness, password)
+        async with self._keys.offer(config, way.identity) as offer:
+            if not (offer.keys or self.secrets.interactive):
+                if offer.locked:
+                    await self._keys.unlock(offer.locked[0], target.label)  # says what it needs
+                raise login.no_key(target.label, target.rank)
+            try:
+                return _Attempt(await self._patiently(way, client, offer), client, offer)
+            except asyncssh.PermissionDenied:
+                return _Attempt(None, client, offer)
+            except asyncssh.HostKeyNotVerifiable as error:
+                raise hostkeys.explain(target.label, target.rank, error.reason, witness) from error
+            except (OSError, asyncssh.Error) as error:
+                raise self._told(way, error) from error
+
+    def _told(self, way: _Way, error: Exception) -> RemoteError:
+        return faults.connect_error(
+            error,
+            way.target.label,
+            rank=way.target.rank,
+            port=way.config.port,
+            user=way.config.user,
+            timeout_s=self.limits.connect_s,
+        )
+
+    async def _patiently(self, way: _Way, client: login.Login, offer: Offer) -> Connection:
+        for delay in _DROPPED_S:
+            try:
+                async with self._gate:
+                    return await self._connect(way, client, offer)
+            except _DROPPED:
+                pass
+            await asyncio.sleep(delay * random.uniform(0.7, 1.3))  # noqa: S311 - not for secrets
+        async with self._gate:
+            return await self._connect(way, client, offer)
+
+    async def _connect(self, way: _Way, client: login.Login, offer: Offer) -> Connection:
+        try:
+            return await self._connect_once(way, client, offer)
+        except asyncssh.HostKeyNotVerifiable:
+            if not client.witness.without_certificates():
+                raise
+        return await self._connect_once(way, client, offer)
+
+    async def _connect_once(self, way: _Way, client: login.Login, offer: Offer) -> Connection:
+        if not way.proxy_command:
+            return await self._open(way, client, offer, None)
+        async with AsyncExitStack() as stack:
+            proxy = await Proxy.start(way.proxy_command)
+            stack.push_async_callback(proxy.stop)
+            try:
+                connection = await self._open(way, client, offer, proxy)
+            except _DROPPED as error:
+                said = await proxy.stop()
+                raise Unreachable(
+                    f"{way.target.label} cannot be reached: its ProxyCommand ended"
+                    + (f", saying: {said}." if said else "."),
+                    node=way.target.rank,
+                    hint="Run that command of ~/.ssh/config by itself to see why.",
+                    retryable=True,
+                ) from error
+            task = asyncio.create_task(proxy.end_with(connection))
+            self._proxies.add(task)
+            task.add_done_callback(self._proxies.discard)
+            stack.pop_all()
+        return connection
+
+    async def _open(
+        self, way: _Way, client: login.Login, offer: Offer, proxy: Proxy | None
+    ) -> Connection:
+        config = way.config
         return await asyncssh.connect(
-            target.host,
-            target.port or (),
-            username=target.user or (),
-            tunnel=via or (),
-            known_hosts=witness.trusted,
-            server_host_key_algs=witness.judge.algorithms(),
-            client_factory=lambda: witness,
-            # an empty list would let asyncssh look for keys of its own again
-            client_keys=keys or None,
+            config.host,
+            config.port,
+            config=None,
+            username=config.user,
+            tunnel=way.via,
+            sock=proxy.sock if proxy else None,
+            host_key_alias=config.host_key_alias,
+            known_hosts=client.witness.trusted,
+            server_host_key_algs=client.witness.judge.algorithms(),
+            client_factory=lambda: client,
+            # an empty list would let asyncssh look for keys of its own
+            client_keys=list(offer.keys) or None,
             agent_path=None,
             encryption_algs=CIPHERS,
-            preferred_auth=("publickey",),
+            preferred_auth=login.METHODS,
             connect_timeout=self.limits.connect_s,
             login_timeout=self.limits.connect_s,
             keepalive_interval=self.limits.keepalive_s,
             keepalive_count_max=self.limits.keepalive_count,
         )
-
-    async def _options(self, target: Target) -> asyncssh.SSHClientConnectionOptions:
-        """Resolve ssh_config for a target, its keys loaded."""
-
-        def resolve(keys: object) -> asyncssh.SSHClientConnectionOptions:
-            return asyncssh.SSHClientConnectionOptions(
-                host=target.host,
-                port=target.port or (),
-                username=target.user or (),
-                client_keys=keys,
-                config=(),
-            )
-
-        def load() -> asyncssh.SSHClientConnectionOptions:
-            if target.identity_file is None:
-                return resolve(())
-            try:
-                return resolve([read_identity(target.identity_file)])
-            except (OSError, asyncssh.KeyImportError) as error:
-                if "passphrase" in str(error).lower():  # asyncssh has no class of its own for it
-                    return resolve(())  # the agent may hold it
-                raise AuthenticationFailed(
-                    f"The identity_file {target.identity_file} of {target.label} cannot be"
-                    f" used: {error}.",
-                    node=target.rank,
-                    hint="Give the path of an SSH private key.",
-                ) from error
-
-        try:
-            return await asyncio.to_thread(load)
-        except (ValueError, OSError, asyncssh.Error) as error:
-            raise Unreachable(
-                f"ssh_config or the keys for {target.label} cannot be used: {error}.",
-                node=target.rank,
-                hint="Check ~/.ssh/config.",
-            ) from error
-
-    async def _through(self, spec: str, target: Target) -> asyncssh.SSHClientConnection:
-        """Return the shared connection to the last jump host of ``a,user@b:port``."""
-        first, _, last = spec.rpartition(",")
-        user, _, rest = last.strip().rpartition("@")
-        host, port = _host_port(rest, target)
-        hop = Target(
-            host=host,
-            label=f"jump host {host}",
-            port=port,
-            user=user or None,
-            identity_file=target.identity_file,
-            jump=first or None,
-            known_hosts=target.known_hosts,
-        )
-        if self._leads_back(hop, target):
-            raise Unreachable(
-                f"The jump hosts of {target.label} go round in a circle.",
-                node=target.rank,
-                hint="Check ProxyJump in ~/.ssh/config.",
-            )
-        self._waits[target] = hop
-        try:
-            return await self._hop(hop)
-        except RemoteError as error:
-            words = f"{target.label} cannot be reached: {error.message}"
-            raise error.told_of(words, target.rank) from error
-        finally:
-            self._waits.pop(target, None)
-
-    def _leads_back(self, hop: Target | None, target: Target) -> bool:
-        """Whether the way through ``hop`` waits for ``target`` itself, and so would for ever."""
-        while hop is not None and hop != target:
-            hop = self._waits.get(hop)
-        return hop is not None
-
-    async def _hop(self, hop: Target) -> asyncssh.SSHClientConnection:
-        task = self._hops.get(hop)
-        if task is None or _useless(task):
-            task = asyncio.create_task(self.dial(hop))
-            self._hops[hop] = task
-        return await asyncio.shield(task)
-
-
-def _useless(task: asyncio.Task[asyncssh.SSHClientConnection]) -> bool:
-    """Whether a jump host must be dialled again. A failed login never is by itself."""
-    if not task.done():
-        return False
-    if task.cancelled():
-        return True
-    error = task.exception()
-    if error is not None:
-        return not isinstance(error, AuthenticationFailed)
-    return task.result().is_closed()
-
-
-def _host_port(text: str, target: Target) -> tuple[str, int | None]:
-    """Split ``host``, ``host:port``, ``[v6]:port`` or a bare IPv6 address."""
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.lstrip(":")
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    else:
-        host, port = text, ""
-    if not host or (port and not (port.isdigit() and 0 < int(port) < 65536)):
-        raise Unreachable(
-            f"The jump host {text!r} of {target.label} is not of the form user@host:port.",
-            node=target.rank,
-        )
-    return host, int(port) if port else None

@@ -11,6 +11,7 @@ from wizard.remote.audit import AuditLog
 from wizard.remote.connection import SSHRemote
 from wizard.remote.dial import Dialer, Limits
 from wizard.remote.keyledger import KeyLedger
+from wizard.remote.secrets import Asker, Secrets
 from wizard.remote.shownkey import ShownKey
 
 __all__ = ["SSHFleet", "open_fleet"]
@@ -29,11 +30,12 @@ class SSHFleet:
         audit: AuditLog | None = None,
         limits: Limits | None = None,
         accept_new: Callable[[ShownKey], None] | None = None,
+        asker: Asker | None = None,
     ) -> None:
         self.cluster = cluster
         self.host_keys = KeyLedger(accept_new)
         self._audit = audit
-        self._dialer = Dialer(limits or Limits(), self.host_keys)
+        self._dialer = Dialer(limits, self.host_keys, Secrets(asker))
         self._remotes = tuple(SSHRemote(node, self._dialer, audit=audit) for node in cluster.nodes)
 
     @property
@@ -95,6 +97,7 @@ def open_fleet(
     audit: AuditLog | None = None,
     limits: Limits | None = None,
     accept_new: Callable[[ShownKey], None] | None = None,
+    asker: Asker | None = None,
 ) -> SSHFleet:
     """Return the nodes of a cluster, not connected yet: each is, on first use.
 
@@ -104,5 +107,6 @@ def open_fleet(
         limits: time limits other than the usual ones.
         accept_new: unknown host keys are recorded unasked, and this is told of each; None: they
             are refused, and wait in ``host_keys`` for somebody to accept them.
+        asker: puts questions for passphrases and passwords to a person; None: nobody is there.
     """
-    return SSHFleet(cluster, audit=audit, limits=limits, accept_new=accept_new)
+    return SSHFleet(cluster, audit=audit, limits=limits, accept_new=accept_new, asker=asker)
