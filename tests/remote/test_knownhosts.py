@@ -7,6 +7,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import asyncssh
@@ -59,6 +60,7 @@ HASHED = hashed_name("node1", b"x" * 20)
         (f"@unheard-of node1 {MINE}\nnode1\nnode1 ssh-ed25519\n#node1 {MINE}", "unknown"),
         (f"node1 ssh-rsa {MINE.split()[1]}", "unknown"),  # a key that is not what it says
     ],
+    ids=count(),  # of the keys, which every process makes anew, no name can be made
 )
 def test_what_a_file_says_of_a_key(tmp_path: Path, text: str, state: str) -> None:
     assert _state(tmp_path, text) == state
@@ -82,6 +84,7 @@ def test_what_a_file_says_of_a_key(tmp_path: Path, text: str, state: str) -> Non
         (f"box {OTHER}\nnode1 {MINE}", {"alias": "box"}, "changed"),
         (f"node1 {MINE}\n10.0.0.1 {MINE}", {"alias": "box", "address": "10.0.0.1"}, "unknown"),
     ],
+    ids=count(),  # of the keys, which every process makes anew, no name can be made
 )
 def test_by_port_address_and_alias(
     tmp_path: Path, text: str, options: dict[str, object], state: str
@@ -121,7 +124,7 @@ def test_a_file_is_made_private_and_the_line_is_what_ssh_finds(tmp_path: Path) -
     assert path.read_text() == f"[node1]:2222 {MINE}\n", "once is enough"
 
 
-@pytest.mark.parametrize("text", ["", "# mine", f"other {OTHER}\n", f"other {OTHER}"])
+@pytest.mark.parametrize("text", ["", "# mine", f"other {OTHER}\n", f"other {OTHER}"], ids=count())
 def test_what_the_file_holds_stays_and_its_last_line_is_ended(tmp_path: Path, text: str) -> None:
     key = _shown(tmp_path)
     path = Path(key.file)
