@@ -92,6 +92,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_preset_commands(add("presets", "list, show, validate, import, export or delete presets"))
 
     _add_render(add("render", "the generated scripts"))
+    lint = add("lint", "what is wrong in the generated scripts, at the line")
+    _connecting(lint)
+    _format(lint, "text", "json")
+    lint.add_argument("--offline", action="store_true", help="ask no node anything")
     check = add("check", "run the checks on all nodes")
     _connecting(check)
     check.add_argument("--only", metavar="CHECK,…", help="only these checks")

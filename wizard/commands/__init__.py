@@ -16,6 +16,7 @@ _ROOMS = {
     "simulate": "simulate",
     "presets": "presets",
     "render": "render",
+    "lint": "lint",
     "check": "check",
     "history": "history",
     "ignores": "ignores",

@@ -12,6 +12,7 @@ from wizard.commands.fleet import connected
 from wizard.commands.terminal import confirm
 from wizard.discovery import complete, is_complete
 from wizard.errors import UsageError
+from wizard.lint import lint_all
 from wizard.paths import write_private
 from wizard.presets import Preset, PresetStore, dump_preset, load_preset
 from wizard.scriptdiffs import Against
@@ -21,26 +22,36 @@ from wizard.scripts import render as render_scripts
 async def render(arguments: argparse.Namespace) -> int:
     """Write the generated scripts to a folder or to stdout, compare them, or take edits in."""
     preset = given = load_preset(arguments.preset)
-    if not is_complete(preset):
-        preset = await _ask_the_nodes(preset, arguments)
+    preset = await completed(preset, arguments)
     if arguments.diff:
         return await _diff(preset, arguments)
     if arguments.import_from:
         return await _import(arguments, given, preset)
+    scripts = render_scripts(preset)
+    for remark in await lint_all(preset, scripts):
+        print(remark, file=sys.stderr)
     if arguments.output:
         folder, files = Path(arguments.output), export.bundle(preset)
         exportdir.write(folder, files, force=arguments.force)
         for path in files:
             print(folder / path)
         return 0
-    for node in render_scripts(preset):
+    for node in scripts:
         for name, text in node.files.items():
             print(f"# ==== node{node.rank}/{name} ====")
             print(text)
     return 0
 
 
-async def _ask_the_nodes(preset: Preset, arguments: argparse.Namespace) -> Preset:
+async def completed(preset: Preset, arguments: argparse.Namespace) -> Preset:
+    """Return the preset with every node's address and interface, asked for where it has none.
+
+    Raises:
+        UsageError: one is missing and ``--offline`` forbids to ask.
+        RemoteError: a node could not be asked.
+    """
+    if is_complete(preset):
+        return preset
     if arguments.offline:
         rank = next(i for i, n in enumerate(preset.nodes) if not (n.local_ip and n.nic))
         raise UsageError(

@@ -11,11 +11,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
+from wizard.discovery import is_complete
 from wizard.errors import LaunchError, RemoteError, UsageError, WizardError
 from wizard.launch import report
 from wizard.launch.gang import RPC_WAIT_S, GangStart, ended, ports
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
+from wizard.launch.proofread import proofread
 from wizard.launch.runtime import STOP_S, Runtime
 from wizard.launch.serving import ServingProbe
 from wizard.launch.state import RankState, StatusReport
@@ -24,7 +26,7 @@ from wizard.launch.together import to_the_end, together
 from wizard.launch.watch import INTERVAL_S, NodeWatch, first_to_fail
 from wizard.presets import Preset
 from wizard.remote.api import Fleet
-from wizard.scripts import served_model
+from wizard.scripts import render, served_model
 
 _DRAIN_S = 3.0  # for the last lines of a container that ended
 _ABORT_S = 20  # TERM to KILL for nodes that are stopped because another failed
@@ -78,10 +80,12 @@ class Launch:
         """Say before any long work what would make :meth:`start` refuse anyway.
 
         Raises:
-            UsageError: the preset asks for strict_guide.
+            UsageError: the preset asks for strict_guide, or its scripts have errors.
             LaunchError, RemoteError: it is launched already, or a node cannot be asked.
         """
         self._require_supervisable()
+        if is_complete(self.preset):  # otherwise the nodes are asked first, and start() looks
+            await proofread(self.preset, render(self.preset))
         name = self.preset.container.name
         await together(node.refuse_others(name, self.launch_id) for node in self._nodes)
 
@@ -96,12 +100,14 @@ class Launch:
         """Start all nodes, or none: on any error, and when cancelled, what was made is undone.
 
         Raises:
-            UsageError: the preset cannot be launched (strict_guide, an address missing).
+            UsageError: the preset cannot be launched (strict_guide, an address missing, an error
+                in its scripts).
             LaunchError, RemoteError: something stood in the way on a node; names it.
         """
         self._require_supervisable()
         if self.state not in ("pending", "failed", "stopped"):
             raise LaunchError(f"this launch is {self.state} already.")
+        await proofread(self.preset, render(self.preset))
         self._stopping = False
         self._ready.clear()
         self._watches = self._new_watches()

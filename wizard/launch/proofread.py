@@ -1,0 +1,26 @@
+"""No launch with scripts that are wrong: the linter's errors stop it before a node is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wizard.errors import UsageError
+from wizard.lint import errors, lint_all
+from wizard.presets import Preset
+from wizard.scripts import NodeScripts
+
+
+async def proofread(preset: Preset, scripts: Sequence[NodeScripts]) -> None:
+    """Let scripts pass that have no errors; warnings do not matter here.
+
+    Raises:
+        UsageError: the first error, with its node, and how many more there are.
+    """
+    wrong = errors(await lint_all(preset, scripts))
+    if not wrong:
+        return
+    first, more = wrong[0], len(wrong) - 1
+    rest = f" {more} more: see v32-wizard lint." if more else ""
+    raise UsageError(
+        f"{first.where}: {first.text}", node=first.rank, hint=f"{first.right}{rest}".strip()
+    )
