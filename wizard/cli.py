@@ -121,7 +121,19 @@ def build_parser() -> argparse.ArgumentParser:
     chat = add("chat", "ask the served model")
     _connecting(chat)
     chat.add_argument("prompt", metavar="PROMPT", nargs="?", help="one question (or on stdin)")
+    _add_audit(add("audit", "what was run on the nodes"))
     return top
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    audit.add_argument(
+        "preset", metavar="PRESET", nargs="?", help="only its nodes (saved name, or path)"
+    )
+    audit.add_argument("--node", type=int, metavar="N", help="only this node")
+    audit.add_argument("--since", metavar="WHEN", help="30m, 2h, 3d, today, 14:05 or a date")
+    audit.add_argument("--failed", action="store_true", help="only what did not end well")
+    _format(audit, "text", "json")
+    audit.add_argument("-f", dest="follow", action="store_true", help="follow")
 
 
 def _add_render(render: argparse.ArgumentParser) -> None:

@@ -25,6 +25,7 @@ _ROOMS = {
     "logs": "launch",
     "stop": "launch",
     "chat": "chat",
+    "audit": "audit",
 }
 
 

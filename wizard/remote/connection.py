@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
@@ -98,11 +98,18 @@ class SSHRemote:
         await asyncio.gather(*self._closers, return_exceptions=True)
 
     async def run(
-        self, command: str, *, timeout_s: float = 30.0, stdin: bytes = b"", limit: int = 1 << 20
+        self,
+        command: str,
+        *,
+        timeout_s: float = 30.0,
+        stdin: bytes = b"",
+        limit: int = 1 << 20,
+        upload: str = "",
     ) -> Completed:
         """Run shell text by bash; each stream is kept up to ``limit`` bytes, the rest dropped.
 
         A command ended by a signal has the exit status that a shell gives it (128 + number).
+        ``upload`` says in words what the command is about, when it is files that it takes in.
 
         Raises:
             CommandTimeout: it did not end within ``timeout_s``; it was ended on the node.
@@ -125,20 +132,23 @@ class SSHRemote:
                         await channel.ended.wait()
                 except TimeoutError:
                     note = "timed out"
-                    raise faults.too_slow(self._node, command, timeout_s) from None
+                    raise faults.too_slow(self._node, upload or command, timeout_s) from None
             took = time.monotonic() - began
             if channel.lost:
                 note = "connection lost"
-                raise faults.lost(self._node.label, self._node.rank, faults.short(command))
+                raise faults.lost(
+                    self._node.label, self._node.rank, faults.short(upload or command)
+                )
             if channel.exit_status in (124, 137) and took >= timeout_s:
                 note = "timed out"
-                raise faults.too_slow(self._node, command, timeout_s)
+                raise faults.too_slow(self._node, upload or command, timeout_s)
             if not out.started:
                 note = "not started"
                 raise faults.no_bash(self._node, out.noise + err.noise)
             status, note = channel.exit_status, ""
         finally:
-            self._record(command, time.monotonic() - began, status, note)
+            kind = "upload" if upload else "command"
+            self._record(upload or command, time.monotonic() - began, status, note, kind)
         return Completed(
             command=command,
             exit_status=channel.exit_status,
@@ -206,9 +216,11 @@ class SSHRemote:
                 tail.put(kept)
 
         script = shell.supervised(command, nonce=nonce, timeout_s=0, stdin_size=0, merge=True)
-        began, status, note = time.monotonic(), None, "cancelled"
+        began, status, note = time.monotonic(), None, "not started"
         try:
             async with self._channel(script, sink) as channel:
+                self._record(command, 0.0, None, "started", "stream")
+                note = "cancelled"
                 ending = asyncio.create_task(_finish(channel, tail))
                 try:
                     while chunk := await tail.get():
@@ -221,7 +233,7 @@ class SSHRemote:
             if not capture.started:
                 raise faults.no_bash(self._node, capture.noise)
         finally:
-            self._record(command, time.monotonic() - began, status, note)
+            self._record(command, time.monotonic() - began, status, note, "stream")
 
     async def upload(self, directory: str, files: Mapping[str, bytes]) -> None:
         """Put files into a fresh private directory, all or nothing.
@@ -232,9 +244,17 @@ class SSHRemote:
         """
         await transfer.upload(self, directory, files)
 
-    def tunnel(self, host: str, port: int) -> AbstractAsyncContextManager[Path]:
+    @asynccontextmanager
+    async def tunnel(self, host: str, port: int) -> AsyncIterator[Path]:
         """Forward a Unix socket here, in a 0700 folder, to ``host:port`` as seen from the node."""
-        return tunnels.tunnel(self.connection, self._node, host, port)
+        what, began, note = f"tunnel to {host}:{port}", time.monotonic(), "not started"
+        try:
+            async with tunnels.tunnel(self.connection, self._node, host, port) as path:
+                self._record(what, 0.0, None, "started", "tunnel")
+                note = "closed"
+                yield path
+        finally:
+            self._record(what, time.monotonic() - began, None, note, "tunnel")
 
     @asynccontextmanager
     async def _channel(self, script: bytes, sink: Sink) -> AsyncIterator[ExecChannel]:
@@ -293,11 +313,21 @@ class SSHRemote:
             raise faults.silent(self._node) from None
 
     def _record(
-        self, command: str, duration_s: float, exit_status: int | None, note: str = ""
+        self,
+        command: str,
+        duration_s: float,
+        exit_status: int | None,
+        note: str = "",
+        kind: str = "command",
     ) -> None:
         if self._audit is not None:
             self._audit.record(
-                self._node, command, duration_s=duration_s, exit_status=exit_status, note=note
+                self._node,
+                command,
+                duration_s=duration_s,
+                exit_status=exit_status,
+                note=note,
+                kind=kind,
             )
 
     def _record_missing(self, reader: FrameReader, commands: dict[str, str], note: str) -> None:

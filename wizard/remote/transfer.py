@@ -24,7 +24,7 @@ class _Runs(Protocol):
     def node(self) -> Node: ...
 
     async def run(
-        self, command: str, *, timeout_s: float = 30.0, stdin: bytes = b"", limit: int = 1 << 20
+        self, command: str, *, timeout_s: float = 30.0, stdin: bytes = b"", upload: str = ""
     ) -> Completed: ...
 
 
@@ -37,7 +37,13 @@ async def upload(remote: _Runs, directory: str, files: Mapping[str, bytes]) -> N
     for name in files:
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name!r} is not a plain file name.")
-    done = await remote.run(script(directory, files), timeout_s=60.0, stdin=archive(files))
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    done = await remote.run(
+        script(directory, files),
+        timeout_s=60.0,
+        stdin=archive(files),
+        upload=f"upload of {count} to {directory}: {', '.join(sorted(files))}",
+    )
     if done.exit_status == 0:
         return
     label, rank = remote.node.label, remote.node.rank
