@@ -133,7 +133,7 @@ def test_what_no_script_may_hold_is_refused_with_its_line(line: str, why: str) -
     plain = preset("A3", "bf16")
     head, _, rest = generated(plain).partition("set -eu\n")
     text = f"{head}{line}\n{rest}"
-    with pytest.raises(PresetError, match=re.escape(f"patches.{KEY}: line 4 ") + ".*" + why):
+    with pytest.raises(PresetError, match=re.escape(f"patches.{KEY}: line 5 ") + ".*" + why):
         edits.keep(plain, 1, "serve.sh", generated(plain), text)
 
 

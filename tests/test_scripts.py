@@ -15,6 +15,7 @@ import yaml
 
 from tests.scripting import FOUR, LABELS, NASTY, everywhere, make_tools, preset, run
 from wizard import recipes, scripts
+from wizard.deviations import switches
 
 GUIDE = Path(__file__).parent / "data/guide_scripts"
 
@@ -113,6 +114,11 @@ def all_scripts() -> dict[str, str]:
                     for node in scripts.render(chosen, launch=launch):
                         for name, text in node.files.items():
                             found[f"{where}-{launch is None}-{node.rank}-{name}"] = text
+    for switch in switches():
+        for key in (False, True):
+            chosen = preset("A3", "w8a8", deviations={switch: False}, serve={"api_key": key})
+            for name, text in scripts.render(chosen, launch=LABELS)[0].files.items():
+                found[f"without-{switch}-{key}-{name}"] = text
     return found
 
 

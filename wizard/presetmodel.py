@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from wizard import recipes
 from wizard.checks.ignores import Ignore
 from wizard.cluster import Cluster, Node, Precision, Series
+from wizard.deviations import check as check_deviations
 from wizard.errors import UsageError
 from wizard.hostlist import check_host, expand
 from wizard.patchkeys import MAX_LENGTH, check_patch, script_of
@@ -22,6 +23,7 @@ DEFAULT_REGISTRY = "quay.io/ascend/vllm-ascend"
 DEFAULT_NAME = "vllm-ascend"
 DEFAULT_SHM = "1g"
 LAUNCH_MOUNT = "/v32-wizard"  # where the launch directory appears in the container
+KEY_MOUNT = "/v32-wizard-key"  # where node 0 finds the API key, for a moment
 
 # what bash itself sets, or our scripts use: an exported value would not arrive as written
 _SHELL_NAMES = re.compile(
@@ -64,7 +66,7 @@ def _mount(text: str) -> str:
         raise ValueError(f"{text!r} is not SOURCE:DESTINATION[:OPTIONS] with absolute paths")
     if len(parts) == 3 and not re.fullmatch(r"[A-Za-z,]+", parts[2]):
         raise ValueError(f"{parts[2]!r} are not mount options like ro")
-    if parts[1].rstrip("/") in {"", LAUNCH_MOUNT}:
+    if parts[1].rstrip("/") in {"", LAUNCH_MOUNT, KEY_MOUNT}:
         raise ValueError(f"{parts[1]} cannot be mounted over")
     return text
 
@@ -145,6 +147,12 @@ def _env(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _switch(value: object) -> object:
+    if not isinstance(value, bool):  # and never repeat it: it may be the key
+        raise ValueError("is true or false; the key itself has no place in a preset")
+    return value
+
+
 Text = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(check_text)]
 Port = Annotated[int, BeforeValidator(_plain_int), Field(ge=1, le=65535)]
 Word = Annotated[Text, _matching(r"[^-\s][^\s]*", "one word that does not begin with a dash")]
@@ -188,6 +196,7 @@ class ServeSpec(_Model):
     rpc_port: Port | None = None
     args: Annotated[dict[str, Any], AfterValidator(_args)] = {}
     env: Annotated[dict[str, Any], AfterValidator(_env)] = {}
+    api_key: Annotated[bool, BeforeValidator(_switch)] = False
 
 
 class ContainerSpec(_Model):
@@ -257,6 +266,7 @@ class Preset(_Model):
     serve: ServeSpec = ServeSpec()
     container: ContainerSpec = ContainerSpec()
     strict_guide: bool = False
+    deviations: Annotated[dict[str, bool], AfterValidator(check_deviations)] = {}
     patches: dict[
         str, Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(check_patch)]
     ] = {}
@@ -267,6 +277,10 @@ class Preset(_Model):
         """The nodes in rank order, in the engine's words."""
         nodes = tuple(Node(rank=i, **n.model_dump()) for i, n in enumerate(self.nodes))
         return Cluster(self.series, self.precision, nodes)
+
+    def makes(self, deviation: str) -> bool:
+        """Whether the scripts leave the guide there (see wizard.deviations)."""
+        return not self.strict_guide and self.deviations.get(deviation, True)
 
     @property
     def scenario(self) -> recipes.Scenario:
@@ -300,7 +314,9 @@ def _misfits(preset: Preset) -> list[tuple[str, str]]:
     rpc = preset.serve.rpc_port or scenario.rpc_port
     if preset.serve.rpc_port and scenario.rpc_port is None:
         found.append(("serve.rpc_port", "has no meaning on a single node"))
-    elif port == rpc:
+    if preset.strict_guide and preset.serve.api_key:
+        found.append(("serve.api_key", "the guide has no key; it cannot be with strict_guide"))
+    if port == rpc:
         found.append(("serve.rpc_port", f"{rpc} is the port of the API too"))
     tp = str(preset.serve.args.get(TP_SIZE, scenario.tp))
     devices = preset.series.devices

@@ -10,12 +10,20 @@ from dataclasses import dataclass
 
 from wizard import recipes
 from wizard.patchkeys import SCRIPTS
-from wizard.presetmodel import DEFAULT_NAME, DEFAULT_REGISTRY, LAUNCH_MOUNT, Preset
+from wizard.presetmodel import (
+    DEFAULT_NAME,
+    DEFAULT_REGISTRY,
+    DEFAULT_SHM,
+    KEY_MOUNT,
+    LAUNCH_MOUNT,
+    Preset,
+)
 from wizard.recipes.model import Provenance
 
 CONTAINER, SERVE = SCRIPTS
 HCCN_CONF = "/etc/hccn.conf"
 PLOG = "ascend-log"  # folder of the launch directory that keeps CANN's own logs
+KEY_DIRECTORY, KEY_FILE = "key", "api-key"  # of the launch directory on node 0, for a moment
 PLOG_MOUNT = "/root/ascend/log"
 LABEL_PRESET = "v32-wizard.preset"
 LABEL_LAUNCH = "v32-wizard.launch"
@@ -90,7 +98,7 @@ def image_option(preset: Preset) -> Option:
     if spec.registry:
         reference = f"{shlex.quote(spec.registry)}:{tag}"
         return changed(reference, guide, "container.registry of the preset")
-    registry = documented if preset.strict_guide else DEFAULT_REGISTRY
+    registry = DEFAULT_REGISTRY if preset.makes("registry") else documented
     if tag != plain:
         return changed(f"{registry}:{tag}", guide, "container.os of the preset")
     if registry != documented:
@@ -112,24 +120,29 @@ DETACHED = ours(
     "create", "run --rm", "it must outlive the SSH session, and its log be readable after its end"
 )
 NO_TERMINAL = ours("", "-it", "there is no terminal over SSH")
-COMMAND = ours(
-    f"bash -l {LAUNCH_MOUNT}/{SERVE}",
-    "bash",
-    "serve.sh is the command; only a login shell sources CANN's set_env.sh",
-)
 HCCN_MOUNT = ours(
     f"-v {HCCN_CONF}:{HCCN_CONF}", "", "HCCL reads the NPUs' addresses from it; where it exists"
 )
 
 
+def command(preset: Preset) -> Option:
+    """Return what the container runs."""
+    if not preset.makes("command"):
+        return same("bash")
+    if not preset.makes("login_shell"):
+        return ours(f"bash {LAUNCH_MOUNT}/{SERVE}", "bash", "serve.sh is the command")
+    why = "serve.sh is the command; only a login shell sources CANN's set_env.sh"
+    return ours(f"bash -l {LAUNCH_MOUNT}/{SERVE}", "bash", why)
+
+
 def frame(preset: Preset) -> list[Option]:
     """Return what stands around the options: runtime, how it is started, image, command."""
-    runtime = changed(preset.container.runtime, "docker", "container.runtime of the preset")
-    if preset.strict_guide:
-        return [runtime, image_option(preset)]
-    documented = recipes.load(preset.recipe).container.hccn_conf
-    conf = same("-v", f"{HCCN_CONF}:{HCCN_CONF}") if documented else HCCN_MOUNT
-    return [runtime, DETACHED, NO_TERMINAL, conf, image_option(preset), COMMAND]
+    found = [changed(preset.container.runtime, "docker", "container.runtime of the preset")]
+    if preset.makes("detached"):
+        found += [DETACHED, NO_TERMINAL]
+    if preset.makes("hccn_conf") and not recipes.load(preset.recipe).container.hccn_conf:
+        found.append(HCCN_MOUNT)
+    return [*found, image_option(preset), command(preset)]
 
 
 def devices(preset: Preset) -> list[str]:
@@ -153,36 +166,46 @@ def _yours(mount: str | None, guide: str | None) -> Option:
     return Option(text, old, "mounts of the preset", Provenance.YOURS)
 
 
-def container_options(preset: Preset, labels: dict[str, str], directory: str) -> list[Option]:
-    """Return the options between ``docker create`` and the image.
+def container_options(
+    preset: Preset, labels: dict[str, str], directory: str, *, key: bool = False
+) -> list[Option]:
+    """Return the options between ``docker create`` (or ``run --rm``) and the image.
 
     Args:
-        preset: what to render; not with strict_guide (see guide_options).
+        preset: what to render.
         labels: what the container is found again by.
         directory: the launch directory on the node, as a quoted shell word.
+        key: whether this node gets the API key.
     """
     recipe = recipes.load(preset.recipe).container
     marks = " ".join(shlex.join(["--label", f"{k}={v}"]) for k, v in labels.items())
-    found = [
-        _name(preset),
-        ours(marks, "", "finds again what we started, and nothing else"),
-        ours("--restart no", "", "a launch is all or nothing: one rank alone never recovers"),
-        ours("--init", "", "passes stop signals on and reaps dead processes"),
-        ours(_log_options(preset), "", "the log must not fill the disk"),
-        same("--net=host"),
-    ]
+    found = [_name(preset)]
+    found += _ours_if(preset, "labels", marks, "finds again what we started, and nothing else")
+    why = "a launch is all or nothing: one rank alone never recovers"
+    found += _ours_if(preset, "restart", "--restart no" * preset.makes("detached"), why)
+    found += _ours_if(preset, "init", "--init", "passes stop signals on and reaps dead processes")
+    found += _ours_if(preset, "log_limits", _log_options(preset), "the log must not fill the disk")
+    found.append(same("--net=host"))
     if recipe.privileged:
         found.append(same("--privileged=true"))
     found.extend(_shm(preset, recipe.shm_size))
     found.extend(same("--device", device) for device in devices(preset))
     found.extend(mounts(preset))
-    found.append(
-        ours(f"-v {directory}:{LAUNCH_MOUNT}:ro", "", "brings serve.sh in, which cannot be changed")
-    )
-    found.append(
-        ours(f"-v {directory}/{PLOG}:{PLOG_MOUNT}", "", "keeps CANN's logs after the container")
-    )
+    if recipe.hccn_conf and not preset.makes("hccn_conf"):
+        found.append(same("-v", f"{HCCN_CONF}:{HCCN_CONF}"))
+    text = f"-v {directory}:{LAUNCH_MOUNT}:ro"
+    found += _ours_if(preset, "command", text, "brings serve.sh in, which cannot be changed")
+    text = f"-v {directory}/{PLOG}:{PLOG_MOUNT}"
+    found += _ours_if(preset, "plog", text, "keeps CANN's logs after the container")
+    if key:
+        text = f"-v {directory}/{KEY_DIRECTORY}:{KEY_MOUNT}"
+        why = "serve.api_key of the preset; writable, for serve.sh removes the key once read"
+        found.append(Option(text, "", why, Provenance.YOURS))
     return found
+
+
+def _ours_if(preset: Preset, switch: str, text: str, why: str) -> list[Option]:
+    return [ours(text, "", why)] if text and preset.makes(switch) else []
 
 
 def _name(preset: Preset) -> Option:
@@ -195,8 +218,13 @@ def _shm(preset: Preset, documented: str | None) -> list[Option]:
     guide = f"--shm-size={documented}" if documented else ""
     if size == documented:
         return [Option(guide, guide)] if guide else []
+    if not preset.makes("shm") and size == DEFAULT_SHM:
+        return [Option(guide, guide)] if guide else []
     if size is None:
         return [Option("", guide, "shm_size of the preset is null", Provenance.YOURS)]
+    if size != DEFAULT_SHM:
+        text = f"--shm-size={shlex.quote(size)}"
+        return [Option(text, guide, "shm_size of the preset", Provenance.YOURS)]
     why = "docker's 64 MB of /dev/shm are too little for tensor parallelism"
     return [ours(f"--shm-size={shlex.quote(size)}", guide, why)]
 

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wizard import edits, recipes, scriptlines, scripttexts, servelines
+from wizard import containertext, edits, recipes, scriptlines, scripttexts, servelines
 from wizard.cluster import Node
 from wizard.edits import EditedScript
 from wizard.errors import UsageError
@@ -96,7 +96,7 @@ def edited(preset: Preset, *, launch: LaunchLabels | None = None) -> list[Edited
         _require_address(preset, node)
     found = []
     for node in nodes:
-        container = scripttexts.container_text(preset, node, launch)
+        container = containertext.container_text(preset, node, launch)
         serve = scripttexts.serve_text(preset, node, nodes[0])
         found.append(edits.apply(preset, node.rank, CONTAINER, container))
         found.append(edits.apply(preset, node.rank, SERVE, serve))
@@ -106,10 +106,9 @@ def edited(preset: Preset, *, launch: LaunchLabels | None = None) -> list[Edited
 def deviations(preset: Preset, *, launch: LaunchLabels | None = None) -> list[Deviation]:
     """Return every difference from the guide as data: ours, upstream's and the preset's own."""
     found = _differing(CONTAINER, scriptlines.frame(preset))
-    found += _differing(CONTAINER, scripttexts.options(preset, launch))
+    found += _differing(CONTAINER, containertext.options(preset, launch))
     found += _differing(SERVE, [servelines.model(preset), *servelines.environment(preset)])
-    if not preset.strict_guide:
-        found += _differing(SERVE, [scripttexts.EXEC])
+    found += _differing(SERVE, scripttexts.serve_extras(preset))
     for rank in range(len(preset.nodes)):
         found += _differing(f"node {rank} {SERVE}", servelines.arguments(preset, rank))
     for c in edits.changes(preset):

@@ -1,109 +1,93 @@
-"""The texts of container.sh and serve.sh. Pure; what the lines hold comes from the two *lines."""
+"""The text of serve.sh, and the comments that both scripts have. Pure.
+
+What the lines hold comes from servelines; container.sh is in containertext.
+"""
 
 from __future__ import annotations
 
-import re
-import shlex
-
 from wizard import __version__, scriptlines, servelines
 from wizard.cluster import Node
-from wizard.presetmodel import LAUNCH_MOUNT, Preset
-from wizard.scriptlines import (
-    COMMAND,
-    CONTAINER,
-    DETACHED,
-    HCCN_CONF,
-    HCCN_MOUNT,
-    LABEL_LAUNCH,
-    LABEL_PRESET,
-    PLOG,
-    SERVE,
-    LaunchLabels,
-    Option,
-)
+from wizard.presetmodel import KEY_MOUNT, Preset
+from wizard.recipes.model import Provenance
+from wizard.scriptlines import KEY_FILE, SERVE, Option
 
 EXEC = scriptlines.ours("exec", "", "vLLM itself gets the stop signal")
+SET_EU = scriptlines.ours("set -eu", "", "an error stops it, instead of serving half configured")
+_KEY = Option(
+    "export VLLM_API_KEY",
+    "",
+    "serve.api_key of the preset; from a file that is removed once read, never an argument",
+    Provenance.YOURS,
+)
 
 
-def options(preset: Preset, launch: LaunchLabels | None) -> list[Option]:
-    """Return the options of ``docker``, between its verb and the image."""
-    if preset.strict_guide:
-        return scriptlines.guide_options(preset)
-    name, number = (launch.preset, launch.launch_id) if launch else (preset.name, "manual")
-    labels = {LABEL_PRESET: name, LABEL_LAUNCH: number}
-    return scriptlines.container_options(preset, labels, '"$launch_dir"')
+def serve_extras(preset: Preset, rank: int = 0) -> list[Option]:
+    """Return what stands in serve.sh beside model, environment and arguments."""
+    found = [SET_EU] if preset.makes("set_eu") else []
+    found += [_KEY] if preset.serve.api_key and rank == 0 else []
+    return found + ([EXEC] if preset.makes("exec") else [])
 
 
-def container_text(preset: Preset, node: Node, launch: LaunchLabels | None) -> str:
-    """Return container.sh of one node."""
-    if preset.strict_guide:
-        return _guide_container(preset, node)
-    lines = []
-    for option in options(preset, launch):
-        lines += [f"  {_mark(option)}"] if option.differs else []
-        lines += [f"  {option.text}"] if option.text else []
-    mounted = (shlex.split(o.text)[1].partition(":")[0] for o in scriptlines.mounts(preset))
-    sources = [*scriptlines.devices(preset), *mounted]
-    image = scriptlines.image_option(preset)
-    values = {
-        "HEAD": _head(preset, node, CONTAINER),
-        "RUNTIME": preset.container.runtime,
-        "IMAGE": f"{_mark(image)}\nimage={image.text}" if image.differs else f"image={image.text}",
-        "NAME": shlex.quote(preset.container.name),
-        "DIRECTORY": _directory(launch),
-        "OPTIONS": "\n".join(lines),
-        "SOURCES": "\n".join(f"  {shlex.quote(source)}" for source in sources),
-    }
-    # in one pass: a value that looks like one of the marks must stay as it is
-    return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], _CONTAINER)
-
-
-def serve_text(preset: Preset, node: Node, head: Node) -> str:
-    """Return serve.sh of one node; ``head`` is node 0."""
-    strict = preset.strict_guide
+def serve_text(preset: Preset, node: Node, first: Node) -> str:
+    """Return serve.sh of one node; ``first`` is node 0."""
     model = servelines.model(preset)
     arguments = servelines.arguments(preset, node.rank)
+    extras = serve_extras(preset, node.rank)
     exports = []
     for option in servelines.environment(preset):
-        exports += [_mark(option)] if option.differs and option.text else []
-        exports += [option.text] if option.text else [_difference(option)]
+        exports += [mark(option)] if option.differs and option.text else []
+        exports += [option.text] if option.text else [difference(option)]
     words = [o.text for o in arguments if o.text]
-    call = " \\\n".join([f"{'' if strict else 'exec '}vllm serve {model.text}", *words])
-    notes = [_difference(o) for o in (model, *arguments) if o.differs]
-    notes += [] if strict else [_mark(EXEC) + f" ({EXEC.text})"]
-    opening = ["#!/bin/sh" if strict else "#!/bin/bash", _head(preset, node, SERVE)]
+    run = "exec vllm" if EXEC in extras else "vllm"
+    call = " \\\n".join([f"{run} serve {model.text}", *words])
+    notes = [difference(o) for o in (model, *arguments) if o.differs]
+    notes += [mark(EXEC) + f" ({EXEC.text})"] if EXEC in extras else []
+    bash = any(preset.makes(switch) for switch in ("set_eu", "exec", "command"))
+    opening = ["#!/bin/bash" if bash else "#!/bin/sh", head(preset, node, SERVE)]
+    opening += [mark(SET_EU), SET_EU.text] if SET_EU in extras else []
     blocks = [
-        [*opening, *([] if strict else ["set -eu"])],
-        servelines.facts(node, head, "\n".join([*exports, call])),
+        opening,
+        servelines.facts(node, first, "\n".join([*exports, call])),
         exports,
+        _key_lines() if _KEY in extras else [],
         [*notes, call],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _directory(launch: LaunchLabels | None) -> str:
-    if launch is None:  # run by hand: the directory that the script lies in
-        return '"$(cd -- "$(dirname -- "$0")" && pwd)"'
-    if launch.directory.startswith("~/"):
-        return '"$HOME"/' + shlex.quote(launch.directory[2:])
-    return shlex.quote(launch.directory)
+def _key_lines() -> list[str]:
+    return [
+        mark(_KEY),
+        f"key_file={KEY_MOUNT}/{KEY_FILE}",
+        'if ! [ -r "$key_file" ]; then',
+        f'  echo "{SERVE}: $key_file is gone: an earlier start used it up; launch again" >&2',
+        "  exit 1",
+        "fi",
+        'VLLM_API_KEY=$(head -n 1 "$key_file")',
+        'rm -f "$key_file"',
+        _KEY.text,
+    ]
 
 
-def _mark(option: Option) -> str:
+def mark(option: Option) -> str:
+    """Return the comment above a line that differs from the guide."""
     guide = f" ({option.guide})" if option.guide else ""
-    return _comment(f"differs from the guide{guide}: {option.why}")
+    return comment(f"differs from the guide{guide}: {option.why}")
 
 
-def _difference(option: Option) -> str:
+def difference(option: Option) -> str:
+    """Return the comment for a difference that has no line of its own."""
     change = f"{option.text or 'left out'} (guide: {option.guide or 'nothing'})"
-    return _comment(f"differs from the guide: {change}: {option.why}")
+    return comment(f"differs from the guide: {change}: {option.why}")
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """Return a comment of one line."""
     return "# " + text.replace("\n", " ")
 
 
-def _head(preset: Preset, node: Node, name: str) -> str:
+def head(preset: Preset, node: Node, name: str) -> str:
+    """Return what stands at the top of a script: what it is, for whom, from where."""
     scenario = preset.scenario
     count = f"{scenario.nodes} node{'' if scenario.nodes == 1 else 's'}"
     lines = [
@@ -112,76 +96,4 @@ def _head(preset: Preset, node: Node, name: str) -> str:
         f"Written by v32-wizard {__version__} from the preset {preset.name}.",
         *([scenario.note] if scenario.note else []),
     ]
-    return "\n".join(_comment(line) for line in lines)
-
-
-def _guide_container(preset: Preset, node: Node) -> str:
-    every = scriptlines.guide_options(preset)
-    rm, *rest = [o.text for o in every if o.text]
-    notes = [_difference(o) for o in (*every, *scriptlines.frame(preset)) if o.differs]
-    command = " \\\n".join([f"{preset.container.runtime} run {rm}", *rest])
-    lines = [
-        "#!/bin/bash",
-        _head(preset, node, CONTAINER),
-        "# strict_guide: exactly the guide's command. It needs a terminal; run serve.sh inside.",
-        "",
-        f"IMAGE={scriptlines.image_option(preset).text}",
-        "",
-        *notes,
-        f'{command} "$IMAGE" bash',
-    ]
-    return "\n".join(lines) + "\n"
-
-
-_CONTAINER = f"""#!/bin/bash
-@HEAD@
-#
-# Usage: bash container.sh [create | start]; without a word it does both, and prints the id.
-# Nothing else on this node is stopped, removed or overwritten.
-set -eu
-
-runtime=@RUNTIME@
-@IMAGE@
-name=@NAME@
-launch_dir=@DIRECTORY@
-
-# The guide's options. What it does not have is marked.
-options=(
-@OPTIONS@
-)
-
-# The container runtime makes an empty directory for a mount's missing source: test them first.
-sources=(
-@SOURCES@
-)
-
-create() {{
-  for source in "${{sources[@]}}" "$launch_dir/{SERVE}"; do
-    if ! [ -e "$source" ]; then
-      echo "{CONTAINER}: $source is missing on this node, or hidden from this user" >&2
-      exit 1
-    fi
-  done
-  {_mark(HCCN_MOUNT)}
-  if [ -e {HCCN_CONF} ]; then
-    options+=({HCCN_MOUNT.text})
-  fi
-  mkdir -p "$launch_dir/{PLOG}"
-  {_mark(DETACHED)}
-  {_mark(COMMAND)}
-  "$runtime" create "${{options[@]}}" "$image" bash -l {LAUNCH_MOUNT}/{SERVE}
-}}
-
-case "${{1:-both}}" in
-  create) create ;;
-  start) "$runtime" start "$name" ;;
-  both)
-    create
-    "$runtime" start "$name" >/dev/null
-    ;;
-  *)
-    echo "{CONTAINER}: $1 is neither create nor start" >&2
-    exit 2
-    ;;
-esac
-"""
+    return "\n".join(comment(line) for line in lines)

@@ -30,7 +30,7 @@ def model(preset: Preset) -> Option:
     if preset.serve.model:
         text = shlex.quote(preset.serve.model)
         return Option(text, documented, "serve.model of the preset", Provenance.YOURS)
-    if scenario.local_model and not preset.strict_guide:
+    if scenario.local_model and preset.makes("local_model"):
         why = "a repository id makes every node download about 700 GB"
         return ours(shlex.quote(scenario.local_model), documented, why)
     note = recipes.load(preset.recipe).note(scenario, "model")
@@ -84,7 +84,7 @@ def arguments(preset: Preset, rank: int) -> list[Option]:
     ):
         if port is not None:
             changes[flag], reasons[flag] = port, f"serve.{key} of the preset"
-    corrections = {} if preset.strict_guide else recipe.corrections
+    corrections = {n: c for n, c in recipe.corrections.items() if preset.makes(c.switch)}
     found = []
     for name, value in documented.items():
         line = _argument(name, value)

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 
+from wizard.deviations import CONTAINER_SWITCHES, NEEDED
 from wizard.discovery import is_complete
 from wizard.errors import LaunchError, RemoteError, UsageError, WizardError
 from wizard.launch import report
@@ -94,6 +95,12 @@ class Launch:
             raise UsageError(
                 "strict_guide: a launch exactly as the guide writes it cannot be supervised.",
                 hint="Set it to false, or run the rendered scripts by hand.",
+            )
+        if off := [name for name in NEEDED if not self.preset.makes(name)]:
+            raise UsageError(
+                f"deviations.{off[0]}: without it ({CONTAINER_SWITCHES[off[0]]}) a launch cannot "
+                "be supervised.",
+                hint="Switch it on again, or run the rendered scripts by hand.",
             )
 
     async def start(self) -> None:

@@ -24,7 +24,7 @@ def check(text: str, preset: Preset, place: Place) -> None:
     found = commands(text)
     words = [word for command in found for word in command.words]
     literal = [(word.literal, word.line) for word in words]
-    if not preset.strict_guide:
+    if preset.makes("labels"):
         for label, why in _NEEDED.items():
             if not any(text.partition("=")[0] == label for text, _ in literal):
                 said = f"The label {label} is missing: it {why}."

@@ -46,7 +46,7 @@ def _model(call: Call, preset: Preset, place: Place) -> None:
             "downloads about 700 GB."
         )
         right = "Give the directory of the weights, as serve.model in the preset."
-        documented = model.text == preset.scenario.model
+        documented = model.text == preset.scenario.model  # then it is switched off on purpose
         (place.warning if documented else place.error)(model.line, "model-repository", text, right)
 
 
@@ -205,7 +205,7 @@ def _additional(call: Call, preset: Preset, place: Place) -> None:
         return
     if config.get("layer_sharding") and not call.last("kv_transfer_config"):
         text = "layer_sharding outside prefill/decode disaggregation is refused by vLLM-Ascend."
-        (place.warning if preset.strict_guide else place.error)(
+        (place.error if preset.makes("layer_sharding") else place.warning)(
             option.line, "layer-sharding", text, "Leave it out of --additional-config."
         )
     old = sorted({"ascend_scheduler_config", "torchair_graph_config"} & config.keys())
