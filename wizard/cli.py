@@ -40,6 +40,11 @@ def _connecting(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="record host keys that are not known yet; changed ones are refused all the same",
     )
+    parser.add_argument(
+        "--no-input",
+        action="store_true",
+        help="never ask for a passphrase or password, even on a terminal",
+    )
 
 
 def _format(parser: argparse.ArgumentParser, *formats: str) -> None:

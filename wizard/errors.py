@@ -75,6 +75,10 @@ class AuthenticationFailed(RemoteError):
     """The node refused every key that we offered. Never retried by itself (ssh.md)."""
 
 
+class NotPermitted(RemoteError):
+    """What needs root cannot be done by this login: no sudo, or its password was not accepted."""
+
+
 class HostKeyError(RemoteError):
     """A host key on the way to the node could not be verified.
 

@@ -55,8 +55,8 @@ async def test_a_port_that_is_no_ssh_server_is_told_in_time(
 ) -> None:
     await lab.add()
     listener, port = await _listen(lab, greeting)
-    async with listener, lab.fleet(lab.node(0, host="127.77.1.1", port=port)) as fleet:
-        fleet.remotes[0]._dialer.limits = IMPATIENT
+    node = lab.node(0, host="127.77.1.1", port=port)
+    async with listener, lab.fleet(node, limits=IMPATIENT) as fleet:
         with pytest.raises(Unreachable, match=said):
             await asyncio.wait_for(fleet.remotes[0].connect(), 5)
 
@@ -115,8 +115,10 @@ async def test_a_key_with_a_passphrase_is_taken_from_the_agent(
     try:
         await wait_for(socket.exists)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
-        add = await asyncio.create_subprocess_exec("ssh-add", "-q", lab.keys / "id", stderr=DEVNULL)
-        assert await add.wait() == 0
+        add = ("ssh-add", "-q", lab.keys / "id")
+        async with asyncio.timeout(20):  # the socket is there before anybody listens on it
+            while await (await asyncio.create_subprocess_exec(*add, stderr=DEVNULL)).wait():
+                await asyncio.sleep(0.05)
         async with lab.fleet(lab.node(0, identity_file=_locked(lab))) as fleet:
             assert (await fleet.remotes[0].run("echo in")).stdout == b"in\n"
     finally:

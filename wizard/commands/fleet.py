@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from wizard.commands.hostkeys import refusal, see_all, tell_recorded
+from wizard.commands.secrets import asker
 from wizard.errors import HostKeyError, WizardError
 from wizard.paths import state_dir
 from wizard.presets import Preset
@@ -23,12 +24,13 @@ async def connected(preset: Preset, arguments: argparse.Namespace) -> AsyncItera
 
     Args:
         preset: its nodes.
-        arguments: what every connecting command has: ``accept_new_host_keys``.
+        arguments: what every connecting command has: ``accept_new_host_keys``, ``no_input``.
     """
     fleet = open_fleet(
         preset.cluster,
         audit=AuditLog(state_dir() / "audit.jsonl"),
         accept_new=tell_recorded if arguments.accept_new_host_keys else None,
+        asker=asker(arguments),
     )
     try:
         yield fleet

@@ -5,19 +5,34 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from wizard.errors import UsageError
+
+_held = 0  # how many questions the person is typing an answer to
 
 
 def progress(text: str) -> None:
     """Overwrite the progress line on stderr; silent when stderr is not a terminal."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not _held:
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def end_progress() -> None:
     """Clear the progress line."""
     progress("")
+
+
+@contextmanager
+def progress_held() -> Iterator[None]:
+    """Keep the progress line from overwriting a question while it is answered."""
+    global _held  # noqa: PLW0603 - there is one terminal
+    _held += 1
+    try:
+        yield
+    finally:
+        _held -= 1
 
 
 def note(text: str) -> None:

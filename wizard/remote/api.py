@@ -10,11 +10,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from wizard.cluster import Node
 from wizard.remote.keyledger import KeyLedger
 from wizard.remote.shownkey import ShownKey
+
+# What a command needs where the login is not root: "no" root; root where that costs no question
+# ("try"); root, by a password asked for if need be ("must").
+Root = Literal["no", "try", "must"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,15 @@ class Job:
         timeout_s: time limit, kept on the node itself (``timeout -k 1``).
         lane: jobs of one lane run one after the other (one NPU is never asked two things at
             once); different lanes run side by side up to the batch's width.
+        root: whether it needs root; a batch with such a job runs as root as a whole. A job that
+            must have it and cannot says "permission denied" on stderr, with the reason, status 126.
     """
 
     id: str
     command: str
     timeout_s: float = 10.0
     lane: str = ""
+    root: Root = "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +89,18 @@ class Remote(Protocol):
         ...
 
     async def run(
-        self, command: str, *, timeout_s: float = 30.0, stdin: bytes = b"", limit: int = 1 << 20
+        self,
+        command: str,
+        *,
+        timeout_s: float = 30.0,
+        stdin: bytes = b"",
+        limit: int = 1 << 20,
+        root: Root = "no",
     ) -> Completed:
-        """Run shell text by bash; each stream is kept up to ``limit`` bytes, the rest dropped."""
+        """Run shell text by bash; each stream is kept up to ``limit`` bytes, the rest dropped.
+
+        Raises NotPermitted when it must be root and cannot.
+        """
         ...
 
     def batch(self, jobs: Sequence[Job], *, width: int = 4) -> AsyncIterator[JobResult]:
@@ -95,7 +111,7 @@ class Remote(Protocol):
         """
         ...
 
-    def stream(self, command: str) -> AsyncIterator[bytes]:
+    def stream(self, command: str, *, root: Root = "no") -> AsyncIterator[bytes]:
         """Run shell text without a time limit and yield its merged output in raw chunks.
 
         Ends when the command ends; raises ConnectionLost when the connection broke instead.

@@ -8,12 +8,12 @@ closing does not stop the process, so the end of stdin does (:mod:`wizard.remote
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import asyncssh
+from pydantic import SecretStr
 
-from wizard.remote.shell import ENTRY
-
+Piece = bytes | SecretStr  # of what is written on stdin
 Sink = Callable[[bytes, bool], None]  # data, and whether it came on stderr
 
 _LINGER_S = 2.0  # a process left in the background may hold the streams open after the end
@@ -34,20 +34,28 @@ class ExecChannel(asyncssh.SSHClientSession[bytes]):
 
     @classmethod
     async def open(
-        cls, connection: asyncssh.SSHClientConnection, script: bytes, sink: Sink
+        cls,
+        connection: asyncssh.SSHClientConnection,
+        command: str,
+        stdin: Sequence[Piece],
+        sink: Sink,
     ) -> ExecChannel:
-        """Start ``script`` on the node.
+        """Start ``command``, which reads our script from stdin; it stays open after ``stdin``.
 
         Raises:
             asyncssh.ChannelOpenError: the node refused another session; nothing was started.
         """
         session = cls(sink)
         channel, _ = await connection.create_session(
-            lambda: session, ENTRY, encoding=None, request_pty=False
+            lambda: session, command, encoding=None, request_pty=False
         )
         session._channel = channel
-        for start in range(0, len(script), _PIECE):
-            channel.write(script[start : start + _PIECE])
+        for piece in stdin:
+            if isinstance(piece, SecretStr):  # never in a variable that a traceback shows
+                channel.write(piece.get_secret_value().encode())
+            else:
+                for start in range(0, len(piece), _PIECE):
+                    channel.write(piece[start : start + _PIECE])
         return session
 
     @property

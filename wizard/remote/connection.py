@@ -1,38 +1,35 @@
 """One node over one shared connection: commands, batches, streams, files, tunnels.
 
-The connection is opened on first use and again on the next use after a drop. Concurrent callers
-share one attempt, and a login that failed is not tried again by itself: servers lock out clients
-that do (ssh.md). ``connect`` is the user's explicit retry.
+What needs root runs as root, by sudo where the login is another user. The connection itself is
+:mod:`wizard.remote.line`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import shlex
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
+from pydantic import SecretStr
 
 from wizard.cluster import Node
-from wizard.errors import (
-    AuthenticationFailed,
-    ConnectionLost,
-    HostKeyError,
-    RemoteError,
-)
+from wizard.errors import NotPermitted
 from wizard.remote import faults, shell, transfer, tunnels
-from wizard.remote.api import Completed, Job, JobResult
+from wizard.remote.api import Completed, Job, JobResult, Root
 from wizard.remote.audit import AuditLog
 from wizard.remote.buffers import Capture, Tail
-from wizard.remote.channel import ExecChannel, Sink
+from wizard.remote.channel import ExecChannel
 from wizard.remote.dial import Dialer, Target
 from wizard.remote.frames import FrameReader
+from wizard.remote.line import Line
+from wizard.remote.privileges import PLAIN, Entry, Privileges
 
-CHANNELS = 5  # at once per node: of sshd's ten sessions, eight already lost short commands
-_OPEN_TRIES = 6
 _GRACE_S = 8.0  # for the way there and back, beyond the time limit that the node keeps itself
 
 
@@ -41,13 +38,15 @@ class SSHRemote:
 
     def __init__(self, node: Node, dialer: Dialer, *, audit: AuditLog | None = None) -> None:
         self._node = node
-        self._dialer = dialer
         self._audit = audit
-        self._connection: asyncssh.SSHClientConnection | None = None
-        self._dialling: asyncio.Task[asyncssh.SSHClientConnection] | None = None
-        self._refused: RemoteError | None = None
-        self._slots = asyncio.Semaphore(CHANNELS)
-        self._closers: set[asyncio.Task[None]] = set()
+        self._line = Line(node, dialer)
+        self._root = Privileges(
+            node.label,
+            node.rank,
+            run=lambda command, stdin: self.run(command, stdin=stdin or b""),
+            user=lambda: dialer.user_of(Target.of(node)),
+            secrets=dialer.secrets,
+        )
 
     @property
     def node(self) -> Node:
@@ -57,53 +56,29 @@ class SSHRemote:
     @property
     def connected(self) -> bool:
         """Whether the connection is open, as far as is known."""
-        return self._connection is not None and not self._connection.is_closed()
+        return self._line.connected
 
     async def connect(self) -> None:
         """Open the connection if it is not open, also when a login has failed before."""
-        if self._refused is not None:
-            self._refused = None
-            self._dialer.jumps.forgive()
-        await self.connection()
+        self._root.forgive()
+        await self._line.connect()
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the open connection, opened now if need be; one attempt for all who wait."""
-        if self._connection is not None and not self._connection.is_closed():
-            return self._connection
-        if self._refused is not None:
-            raise self._refused
-        if self._dialling is None or self._dialling.done():
-            self._dialling = asyncio.create_task(self._dialer.dial(Target.of(self._node)))
-        try:
-            self._connection = await asyncio.shield(self._dialling)
-        except (AuthenticationFailed, HostKeyError) as error:
-            self._refused = error
-            if isinstance(error, HostKeyError):
-                self._dialer.host_keys.report(self._node.rank, error)
-            raise
-        self._dialer.host_keys.settle(self._node.rank)
-        return self._connection
+        return await self._line.connection()
 
     async def close(self) -> None:
         """Close the connection; what still runs on the node through it is ended there."""
-        if self._dialling is not None:
-            self._dialling.cancel()
-            await asyncio.gather(self._dialling, return_exceptions=True)
-            if not self._dialling.cancelled() and self._dialling.exception() is None:
-                self._connection = self._dialling.result()
-        if self._connection is not None:
-            self._connection.close()
-            await self._connection.wait_closed()
-            self._connection = None
-        await asyncio.gather(*self._closers, return_exceptions=True)
+        await self._line.close()
 
     async def run(
         self,
         command: str,
         *,
         timeout_s: float = 30.0,
-        stdin: bytes = b"",
+        stdin: bytes | SecretStr = b"",
         limit: int = 1 << 20,
+        root: Root = "no",
         upload: str = "",
     ) -> Completed:
         """Run shell text by bash; each stream is kept up to ``limit`` bytes, the rest dropped.
@@ -114,17 +89,21 @@ class SSHRemote:
         Raises:
             CommandTimeout: it did not end within ``timeout_s``; it was ended on the node.
             ConnectionLost: the connection broke; whether it had its effect is not known.
+            NotPermitted: it must be root, and this login cannot.
         """
+        entry = await self._root.entry(root)
         nonce = secrets.token_hex(8)
         out, err = Capture(nonce, limit), Capture(nonce, limit)
-        script = shell.supervised(command, nonce=nonce, timeout_s=timeout_s, stdin_size=len(stdin))
+        script = shell.supervised(
+            command, nonce=nonce, timeout_s=timeout_s, stdin_size=_size(stdin)
+        )
 
         def sink(data: bytes, is_err: bool) -> None:
             (err if is_err else out).feed(data)
 
         began, status, note = time.monotonic(), None, "not started"
         try:
-            async with self._channel(script + stdin, sink) as channel:
+            async with self._line.channel(entry, (script, stdin), sink) as channel:
                 began, note = time.monotonic(), "cancelled"
                 try:
                     # not wait_for: Python 3.11's swallows a cancellation that meets the end
@@ -170,6 +149,7 @@ class SSHRemote:
         """
         if not jobs:
             return
+        entry, jobs = await self._permitted(jobs)
         nonce = secrets.token_hex(8)
         reader = FrameReader(nonce, [job.id for job in jobs])
         news: asyncio.Queue[JobResult | None] = asyncio.Queue()
@@ -181,7 +161,7 @@ class SSHRemote:
                     news.put_nowait(result)
 
         script = shell.batch(jobs, nonce=nonce, width=max(1, width))
-        async with self._channel(script, sink) as channel:
+        async with self._line.channel(entry, (script,), sink) as channel:
             deadline = asyncio.get_running_loop().time() + _patience(jobs, max(1, width))
             ending = asyncio.create_task(_tell(channel, news))
             try:
@@ -199,7 +179,7 @@ class SSHRemote:
             count = f"{len(reader.missing)} of {len(jobs)} commands"
             raise faults.lost(self._node.label, self._node.rank, count)
 
-    async def stream(self, command: str) -> AsyncIterator[bytes]:
+    async def stream(self, command: str, *, root: Root = "no") -> AsyncIterator[bytes]:
         """Run shell text without a time limit and yield its merged output in raw chunks.
 
         A reader slower than the output loses the oldest bytes beyond 16 MiB, and a line in the
@@ -207,7 +187,9 @@ class SSHRemote:
 
         Raises:
             ConnectionLost: the connection broke instead.
+            NotPermitted: it must be root, and this login cannot.
         """
+        entry = await self._root.entry(root)
         nonce = secrets.token_hex(8)
         capture, tail = Capture(nonce, 0), Tail()
 
@@ -218,7 +200,7 @@ class SSHRemote:
         script = shell.supervised(command, nonce=nonce, timeout_s=0, stdin_size=0, merge=True)
         began, status, note = time.monotonic(), None, "not started"
         try:
-            async with self._channel(script, sink) as channel:
+            async with self._line.channel(entry, (script,), sink) as channel:
                 self._record(command, 0.0, None, "started", "stream")
                 note = "cancelled"
                 ending = asyncio.create_task(_finish(channel, tail))
@@ -256,52 +238,18 @@ class SSHRemote:
         finally:
             self._record(what, time.monotonic() - began, None, note, "tunnel")
 
-    @asynccontextmanager
-    async def _channel(self, script: bytes, sink: Sink) -> AsyncIterator[ExecChannel]:
-        """Run a script; a body left early has the node end it. One of the node's few slots."""
-        await self._slots.acquire()
+    async def _permitted(self, jobs: Sequence[Job]) -> tuple[Entry, Sequence[Job]]:
+        """Return how to start a batch, and its jobs; those that cannot be root say so instead."""
+        needs = {job.root for job in jobs}
+        need: Root = "must" if "must" in needs else "try" if "try" in needs else "no"
         try:
-            channel = await self._open(script, sink)
-        except BaseException:
-            self._slots.release()
-            raise
-        try:
-            yield channel
-        finally:
-            if channel.ended.is_set():
-                self._slots.release()
-            else:
-                channel.abandon()
-                closer = asyncio.create_task(self._free(channel))
-                self._closers.add(closer)
-                closer.add_done_callback(self._closers.discard)
-
-    async def _free(self, channel: ExecChannel) -> None:
-        await channel.ended.wait()
-        self._slots.release()
-
-    async def _open(self, script: bytes, sink: Sink) -> ExecChannel:
-        """Open a channel. One that the node refused never started, so trying again is safe."""
-        for attempt in range(_OPEN_TRIES):
-            connection = await self.connection()
-            try:
-                async with asyncio.timeout(self._dialer.limits.connect_s):
-                    return await ExecChannel.open(connection, script, sink)
-            except asyncssh.ChannelOpenError as error:
-                problem: Exception = error
-            except (OSError, asyncssh.Error, TimeoutError) as error:
-                # the connection broke, or hangs: nothing has been sent on it for certain
-                connection.abort()
-                raise faults.lost(
-                    self._node.label, self._node.rank, "the start of a command"
-                ) from error
-            await asyncio.sleep(0.05 * 2**attempt)
-        raise ConnectionLost(
-            f"{self._node.label} opens no more sessions: {problem}.",
-            node=self._node.rank,
-            hint="Is MaxSessions of its sshd very low, or are many others logged in?",
-            retryable=True,
-        ) from problem
+            return await self._root.entry(need), jobs
+        except NotPermitted as error:
+            words = shlex.quote(f"permission denied: {error}")
+            return PLAIN, [
+                replace(job, command=f"echo {words} >&2; exit 126") if job.root == "must" else job
+                for job in jobs
+            ]
 
     async def _next(
         self, news: asyncio.Queue[JobResult | None], deadline: float
@@ -333,6 +281,11 @@ class SSHRemote:
     def _record_missing(self, reader: FrameReader, commands: dict[str, str], note: str) -> None:
         for name in reader.missing:
             self._record(commands[name], 0.0, None, note)
+
+
+def _size(stdin: bytes | SecretStr) -> int:
+    """Return how many bytes it is on the wire."""
+    return len(stdin.get_secret_value().encode() if isinstance(stdin, SecretStr) else stdin)
 
 
 def _patience(jobs: Sequence[Job], width: int) -> float:

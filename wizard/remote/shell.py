@@ -24,6 +24,25 @@ CHUNK = 3000  # bytes of output in a frame
 JOB_LIMIT = 1 << 18  # bytes kept of each stream of a job, cut on the node
 
 
+def sudo_entry(nonce: str, *, password: bool) -> str:
+    """Return what the exec channel runs in place of ``ENTRY``, to be root.
+
+    The script is read by root's own bash, with the login's HOME, so that paths mean the same.
+
+    Args:
+        nonce: the line after which the script begins on stdin, when ``password``.
+        password: sudo reads the first line of stdin as its password. Where it does not ask after
+            all, that line must never be taken for the script, so all up to the nonce is skipped.
+            Never what sudo remembers (-k), or it would read a line only sometimes.
+    """
+    run = 'export HOME="$1"; exec bash --norc --noprofile -s'
+    flags = "-n"
+    if password:
+        flags = "-k -S -p ''"
+        run = f'while IFS= read -r l; do case "$l" in {nonce}) {run};; esac; done; exit 1'
+    return f"exec sudo {flags} -- bash --norc --noprofile -c '{run}' bash \"$HOME\""
+
+
 def marker(nonce: str) -> bytes:
     """Return the line that divides a login shell's own noise from a command's output."""
     return f"\x1e{nonce}\n".encode()

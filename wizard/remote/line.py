@@ -1,0 +1,159 @@
+"""The one connection to a node, and the channels on it.
+
+Opened on first use and again on the next use after a drop. Concurrent callers share one attempt,
+and a login that failed is not tried again by itself: servers lock out clients that do (ssh.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncssh
+
+from wizard.cluster import Node
+from wizard.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    HostKeyError,
+    RemoteError,
+    Unreachable,
+)
+from wizard.remote import faults
+from wizard.remote.channel import ExecChannel, Piece, Sink
+from wizard.remote.dial import Dialer, Target
+from wizard.remote.privileges import Entry
+from wizard.remote.slots import Slots
+
+CHANNELS = 5  # at once per node: of sshd's ten sessions, eight already lost short commands
+_OPEN_TRIES = 6
+_AGAIN_S = (0.3, 0.6, 1.2, 2.4)  # before the next try of a connection that dropped
+_PATIENCE_S = 5.0  # for all of them; a node that gives no answer at all is not waited for twice
+
+
+class Line:
+    """See the module. ``connect`` is the user's explicit retry."""
+
+    def __init__(self, node: Node, dialer: Dialer) -> None:
+        self._node = node
+        self._dialer = dialer
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._dialling: asyncio.Task[asyncssh.SSHClientConnection] | None = None
+        self._refused: RemoteError | None = None
+        self._slots = Slots(CHANNELS)
+        self._closers: set[asyncio.Task[None]] = set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is open, as far as is known."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def connect(self) -> None:
+        """Open the connection if it is not open, also when a login has failed before."""
+        if self._refused is not None:
+            self._refused = None
+            self._dialer.jumps.forgive()
+        await self.connection()
+
+    async def connection(self) -> asyncssh.SSHClientConnection:
+        """Return the open connection, opened now if need be; one attempt for all who wait."""
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        if self._refused is not None:
+            raise self._refused
+        if self._dialling is None or self._dialling.done():
+            self._dialling = asyncio.create_task(self._dial())
+        try:
+            self._connection = await asyncio.shield(self._dialling)
+        except (AuthenticationFailed, HostKeyError) as error:
+            self._refused = error
+            if isinstance(error, HostKeyError):
+                self._dialer.host_keys.report(self._node.rank, error)
+            raise
+        self._dialer.host_keys.settle(self._node.rank)
+        return self._connection
+
+    async def _dial(self) -> asyncssh.SSHClientConnection:
+        """Open the connection; one that was open before is tried for some seconds."""
+        target, loop = Target.of(self._node), asyncio.get_running_loop()
+        if self._connection is not None:
+            until = loop.time() + _PATIENCE_S
+            for delay in _AGAIN_S:
+                try:
+                    return await self._dialer.dial(target)
+                except Unreachable as error:
+                    if not error.retryable or loop.time() + delay > until:
+                        raise
+                await asyncio.sleep(delay)
+        return await self._dialer.dial(target)
+
+    async def close(self) -> None:
+        """Close the connection; what still runs on the node through it is ended there."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+            await asyncio.gather(self._dialling, return_exceptions=True)
+            if not self._dialling.cancelled() and self._dialling.exception() is None:
+                self._connection = self._dialling.result()
+        if self._connection is not None:
+            self._connection.close()
+            await self._connection.wait_closed()
+            self._connection = None
+        await asyncio.gather(*self._closers, return_exceptions=True)
+
+    @asynccontextmanager
+    async def channel(
+        self, entry: Entry, stdin: Sequence[Piece], sink: Sink
+    ) -> AsyncIterator[ExecChannel]:
+        """Run a script, and what it reads; a body left early has the node end it.
+
+        Takes one of the node's few slots.
+        """
+        await self._slots.acquire()
+        try:
+            channel = await self._open(entry, stdin, sink)
+        except BaseException:
+            self._slots.release()
+            raise
+        try:
+            yield channel
+        finally:
+            if channel.ended.is_set():
+                self._slots.release()
+            else:
+                channel.abandon()
+                closer = asyncio.create_task(self._free(channel))
+                self._closers.add(closer)
+                closer.add_done_callback(self._closers.discard)
+
+    async def _free(self, channel: ExecChannel) -> None:
+        await channel.ended.wait()
+        self._slots.release()
+
+    async def _open(self, entry: Entry, stdin: Sequence[Piece], sink: Sink) -> ExecChannel:
+        """Open a channel. One that the node refused never started, so trying again is safe."""
+        for attempt in range(_OPEN_TRIES):
+            connection = await self.connection()
+            try:
+                async with asyncio.timeout(self._dialer.limits.connect_s):
+                    return await ExecChannel.open(
+                        connection, entry.command, (*entry.feed, *stdin), sink
+                    )
+            except asyncssh.ChannelOpenError as error:
+                problem: Exception = error
+            except (OSError, asyncssh.Error, TimeoutError) as error:
+                # the connection broke, or hangs: nothing has been sent on it for certain
+                connection.abort()
+                raise faults.lost(
+                    self._node.label, self._node.rank, "the start of a command"
+                ) from error
+            if self._slots.narrow():
+                await self._slots.again()
+            else:
+                await asyncio.sleep(0.05 * 2**attempt)
+        raise ConnectionLost(
+            f"{self._node.label} opens no more sessions: {problem}.",
+            node=self._node.rank,
+            hint="Is MaxSessions of its sshd very low, or are many others logged in?",
+            retryable=True,
+        ) from problem
