@@ -13,6 +13,7 @@ from textual.events import Resize
 from textual.screen import ModalScreen, Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
+from screens.audit import AuditScreen
 from screens.base import STEP_NAMES, Goto, StepScreen
 from screens.chat import ChatScreen
 from screens.checks import ChecksScreen
@@ -25,6 +26,7 @@ from screens.start import StartScreen
 from screens.troubleshooting import TroubleshootingScreen
 from screens.widgets.dialog import Answer, Confirm, TooSmall
 from screens.widgets.glyphs import use_ascii
+from wizard.paths import state_dir
 from wizard.session import Session, Step
 
 SMALLEST = (80, 24)
@@ -54,6 +56,7 @@ class WizardApp(App[int]):
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True, key_display="^q"),
+        Binding("f9", "audit", "What was run", show=False, id="app.audit"),
     ]
 
     def __init__(self, session: Session, *, ascii_only: bool = False) -> None:
@@ -61,6 +64,7 @@ class WizardApp(App[int]):
         self.session = session
         self._launch_state = ""
         self._let_in = 0
+        self._audit_problem = ""
         use_ascii(ascii_only)
         if ascii_only:
             ScrollBar.renderer = _PlainScrollBar
@@ -86,6 +90,7 @@ class WizardApp(App[int]):
         if isinstance(screen, (StepScreen, HostKeyScreen)) and screen.is_mounted:
             screen.drain()
         self._drain_host_keys()
+        self._drain_audit()
         launch = self.session.launch
         state = launch.state if launch is not None else ""
         if state != self._launch_state:
@@ -96,6 +101,14 @@ class WizardApp(App[int]):
                     "information" if state == "ready" else "error"
                 )
                 self.notify(f"The launch {word}", severity=severity, markup=False)
+
+    def _drain_audit(self) -> None:
+        """Say it once when what is run on the nodes cannot be noted."""
+        problem = self.session.audit_problem
+        if problem != self._audit_problem:
+            self._audit_problem = problem
+            if problem:
+                self.notify(problem, severity="warning", markup=False, timeout=30)
 
     def _drain_host_keys(self) -> None:
         """Ask about host keys that are not known, once no other question is open."""
@@ -134,8 +147,16 @@ class WizardApp(App[int]):
                 "A step that you have seen",
                 lambda s=step: self.goto(s),
             )
+        yield SystemCommand("What was run on the nodes", "The audit log (F9)", self.action_audit)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Quit", "Leave the wizard", self.action_quit)
+
+    def action_audit(self) -> None:
+        """Show what was run on the nodes, over the step."""
+        if isinstance(self.screen, StepScreen):
+            self.push_screen(
+                AuditScreen(state_dir() / "audit.jsonl", lambda: self.session.audit_problem)
+            )
 
     async def action_quit(self) -> None:
         """Leave; ask first when something runs."""

@@ -116,6 +116,11 @@ class Session(Answers):
         return self._fleet[1]
 
     @property
+    def audit_problem(self) -> str:
+        """Why what is run on the nodes cannot be noted in the audit log, or ""."""
+        return self._fleet[1].audit_problem if self._fleet else ""
+
+    @property
     def checks_are_of_other_nodes(self) -> bool:
         """Whether the answers changed after the checks were started."""
         if self.checks is None or self._checked is None:

@@ -25,7 +25,7 @@ Confirm > Vertical, Notice > Vertical, Ask > Vertical {
 Confirm Static, Ask Static { width: auto; max-width: 68; margin-bottom: 1; }
 Confirm Horizontal { width: auto; height: 1; }
 Confirm Button { margin-right: 2; }
-Notice VerticalScroll { width: 70; height: auto; max-height: 19; }
+Notice VerticalScroll { width: 70; height: auto; max-height: 18; }
 Ask Input { width: 60; }
 """
 

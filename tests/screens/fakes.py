@@ -50,6 +50,7 @@ class FakeFleet:
         self.host_keys = KeyLedger()
         self.accepted: list[ShownKey] = []
         self.accept_error: WizardError | None = None
+        self.audit_problem = ""
 
     async def connect(self) -> dict[int, Exception]:
         return {}

@@ -44,9 +44,11 @@ def report(session: Session, *keys: ShownKey) -> FakeFleet:
     return fleet  # type: ignore[return-value]
 
 
-async def page(pilot: Pilot[int]) -> None:
+async def page(pilot: Pilot[int], *shown_keys: ShownKey) -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen, HostKeyScreen))
     await until(pilot, lambda: "SHA256:" in shown(pilot))
+    for one in shown_keys:  # reported one after the other, so shown so as well
+        await until(pilot, lambda one=one: one.who in shown(pilot))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("step", [Step.CHECKS, Step.PREVIEW, Step.LAUNCH])
@@ -56,7 +58,7 @@ async def test_all_of_them_are_shown_over_any_step(
     session = started(world, step)
     async with open_wizard(session) as pilot:
         report(session, key(0), key(1))
-        await page(pilot)
+        await page(pilot, key(0), key(1))
         text = shown(pilot)
         for one in (key(0), key(1)):
             assert one.who in text
@@ -68,7 +70,7 @@ async def test_one_is_accepted_and_the_other_keeps_waiting(world: World, open_wi
     session = started(world, Step.CHECKS)
     async with open_wizard(session) as pilot:
         fleet = report(session, key(0), key(1))
-        await page(pilot)
+        await page(pilot, key(0), key(1))
         await pilot.press("f10")
         await until(pilot, lambda: "No key is marked" in shown(pilot))
         await pilot.press("down", "space")
@@ -104,7 +106,7 @@ async def test_typing_can_mark_but_never_record(world: World, open_wizard: Open)
     session = started(world, Step.CHECKS)
     async with open_wizard(session) as pilot:
         fleet = report(session, key(0))
-        await page(pilot)
+        await page(pilot, key(0))
         await pilot.press(*"a", "space", "enter", *"record yes", "enter", "up", "down", "enter")
         await pilot.pause()
         assert fleet.accepted == []
@@ -117,7 +119,7 @@ async def test_a_changed_key_is_told_and_cannot_be_accepted(
     session = started(world, Step.CHECKS)
     async with open_wizard(session) as pilot:
         fleet = report(session, key(0, KeyState.CHANGED), key(1))
-        await page(pilot)
+        await page(pilot, key(0, KeyState.CHANGED), key(1))
         text = shown(pilot)
         assert "1 host key is not known, 1 is refused" in text
         assert "CHANGED: refused" in text
@@ -139,7 +141,7 @@ async def test_only_changed_keys_leave_nothing_to_record(world: World, open_wiza
     session = started(world, Step.CHECKS)
     async with open_wizard(session) as pilot:
         fleet = report(session, key(0, KeyState.CHANGED))
-        await page(pilot)
+        await page(pilot, key(0, KeyState.CHANGED))
         assert "Host keys: 1 is refused" in shown(pilot)
         await pilot.press("a", "f10")
         await pilot.pause()
@@ -170,7 +172,7 @@ async def test_what_cannot_be_recorded_is_said_there(world: World, open_wizard: 
     async with open_wizard(session) as pilot:
         fleet = report(session, key(0))
         fleet.accept_error = HostKeyError("The host key could not be recorded: disk full.")
-        await page(pilot)
+        await page(pilot, key(0))
         await pilot.press("a", "f10")
         await until(pilot, lambda: "disk full" in shown(pilot))
         fleet.accept_error = None
@@ -189,7 +191,7 @@ async def test_another_question_is_answered_first(world: World, open_wizard: Ope
         await pilot.pause(0.3)
         assert isinstance(pilot.app.screen, Confirm)
         await pilot.press("escape")
-        await page(pilot)
+        await page(pilot, key(0))
 
 
 async def test_the_preview_asks_again_by_itself(world: World, open_wizard: Open) -> None:
@@ -198,7 +200,7 @@ async def test_the_preview_asks_again_by_itself(world: World, open_wizard: Open)
     async with open_wizard(session) as pilot:
         await until(pilot, lambda: "is unknown" in shown(pilot))
         report(session, key(0))
-        await page(pilot)
+        await page(pilot, key(0))
         world.complete_error = None
         await pilot.press("a", "f10")
         await until(pilot, lambda: "container.sh" in shown(pilot))

@@ -46,6 +46,8 @@ async def connected(preset: Preset, arguments: argparse.Namespace) -> AsyncItera
         _tell(fleet)
     finally:
         await fleet.close()
+        if fleet.audit_problem:
+            print(f"v32-wizard: {fleet.audit_problem}", file=sys.stderr)
 
 
 def _tell(fleet: SSHFleet) -> None:

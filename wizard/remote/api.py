@@ -148,6 +148,11 @@ class Fleet(Protocol):
         """The host keys that keep nodes out of reach now."""
         ...
 
+    @property
+    def audit_problem(self) -> str:
+        """Why the audit log cannot be written, or ""."""
+        ...
+
     async def accept(self, keys: Sequence[ShownKey]) -> dict[int, Exception]:
         """Record host keys that a person accepted; connect to the nodes that they kept away."""
         ...

@@ -47,6 +47,11 @@ class SSHFleet:
         """Open all connections side by side; return the errors by rank, empty when all are open."""
         return await self._connect(self._remotes)
 
+    @property
+    def audit_problem(self) -> str:
+        """Why the audit log cannot be written, or ""."""
+        return self._audit.problem if self._audit is not None else ""
+
     async def accept(self, keys: Sequence[ShownKey]) -> dict[int, Exception]:
         """Record host keys that a person accepted; connect to the nodes that they kept away.
 
