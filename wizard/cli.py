@@ -105,6 +105,10 @@ def build_parser() -> argparse.ArgumentParser:
     _connecting(check)
     check.add_argument("--only", metavar="CHECK,…", help="only these checks")
     check.add_argument("--full", action="store_true", help="ping every pair across nodes")
+    check.add_argument(
+        "--width", type=int, default=4, metavar="N",
+        help="calls of hccn_tool at a time on one node, at most (1 to 16; default 4)",
+    )  # fmt: skip
     _format(check, "text", "json", "junit", "html")
     _report(check)
     _add_check_records(add)

@@ -231,8 +231,8 @@ def _open_fleet(cluster: Cluster) -> Fleet:
     return fleet
 
 
-def _check_run(fleet: Fleet, cluster: Cluster) -> CheckRunLike:
-    run: CheckRunLike = import_module("wizard.checks.engine").CheckRun(fleet, cluster)
+def _check_run(fleet: Fleet, preset: Preset) -> CheckRunLike:
+    run: CheckRunLike = import_module("wizard.checks.engine").CheckRun.of(fleet, preset)
     return run
 
 
@@ -309,7 +309,7 @@ class Rooms:
     """The factories; the defaults are the real ones."""
 
     open_fleet: Callable[[Cluster], Fleet] = _open_fleet
-    check_run: Callable[[Fleet, Cluster], CheckRunLike] = _check_run
+    check_run: Callable[[Fleet, Preset], CheckRunLike] = _check_run
     launch: Callable[[Fleet, Preset], LaunchLike] = _launch
     open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
     complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete

@@ -141,10 +141,10 @@ class Session(Answers):
         Raises:
             UsageError: the answers do not make a preset yet.
         """
-        cluster = self.preset().cluster
+        preset = self.preset()
         self.cancel_checks()
         self.checks_error = ""
-        self.checks, self._checked = self.rooms.check_run(self.fleet(), cluster), cluster
+        self.checks, self._checked = self.rooms.check_run(self.fleet(), preset), preset.cluster
         self.needs_review.discard(Step.CHECKS)
         self._work.start("checks", self._run_checks(self.checks))
 

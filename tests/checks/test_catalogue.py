@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from wizard.checks.catalogue import CHECKS
+from wizard.checks.expectations import Expectations
 from wizard.checks.model import CellKey
 from wizard.checks.plan import mesh, plan_cells, rounds_of, wanted_checks
 from wizard.checks.problems import Problem
 from wizard.cluster import Cluster, Node, Precision, Series
 from wizard.errors import UsageError
+
+WORDS = Expectations(image="lab/vllm:1", model="/data/m", mounts=("/data",)).words()
 
 
 def cluster(nodes: int, series: Series = Series.A3) -> Cluster:
@@ -27,18 +30,53 @@ def bash(text: str, path: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_people_see_the_command_of_the_guide() -> None:
-    shown = {name: check.display(3, "10.0.0.9") for name, check in CHECKS.items()}
-    assert shown == {
-        "ssh": "",
-        "link": "hccn_tool -i 3 -link -g",
-        "lldp": "hccn_tool -i 3 -lldp -g",
-        "ip": "hccn_tool -i 3 -ip -g",
-        "net_health": "hccn_tool -i 3 -net_health -g",
-        "netdetect": "hccn_tool -i 3 -netdetect -g",
-        "gateway": "hccn_tool -i 3 -gateway -g",
-        "hccn_conf": "cat /etc/hccn.conf",
-        "ping": "hccn_tool -i 3 -ping -g address 10.0.0.9",
-    }
+    shown = {name: check.display(3, "10.0.0.9", WORDS) for name, check in CHECKS.items()}
+    for name in ("link", "lldp", "ip", "net_health", "netdetect", "gateway", "tls", "link_stat"):
+        assert shown[name] == f"hccn_tool -i 3 -{name} -g"
+    assert shown["ssh"] == ""
+    assert shown["hccn_conf"] == "cat /etc/hccn.conf"
+    assert shown["ping"] == "hccn_tool -i 3 -ping -g address 10.0.0.9"
+    assert shown["hccs_ping"] == "hccn_tool -i 3 -hccs_ping -g address 10.0.0.9"
+    assert shown["runtime"] == "docker info --format '{{.ServerVersion}}'"
+    assert "image inspect --format '{{.Os}}/{{.Architecture}} {{.Id}}' lab/vllm:1" in shown["image"]
+
+
+def test_every_check_of_the_contract_is_there() -> None:
+    device = [
+        "lldp",
+        "link",
+        "net_health",
+        "netdetect",
+        "gateway",
+        "ip",
+        "tls",
+        "link_stat",
+        "optical",
+    ]
+    node = "ssh hccn_conf npu_health npu_idle devices arch driver nic ports disk runtime image"
+    scopes = dict.fromkeys(device, "device") | {"ping": "pair", "hccs_ping": "pair"}
+    scopes |= dict.fromkeys([*node.split(), "weights", "mounts", "clock"], "node")
+    assert {n: c.scope for n, c in CHECKS.items() if n in scopes} == scopes
+    assert set(CHECKS) - set(scopes) == {"vnic", "spod"}  # what an A3's super-pod adds
+
+
+EVIL = "/x'; touch /tmp/owned; '$(touch /tmp/owned)"
+
+
+def test_nothing_of_a_preset_is_a_command_to_the_shell(tmp_path: Path) -> None:
+    words = Expectations(image=EVIL, model=EVIL, mounts=(EVIL, "/y z")).words()
+    for name in ("docker", "find", "stat", "grep", "sort", "echo"):
+        tool = tmp_path / name
+        tool.write_text(f'#!/bin/bash\nprintf "<%s>" "$@" >>{tmp_path}/said\n')
+        tool.chmod(0o755)
+    bash(CHECKS["image"].shell(words=words), str(tmp_path))
+    bash(CHECKS["weights"].shell(words=words), str(tmp_path))
+    bash(CHECKS["mounts"].shell(words=words), str(tmp_path))
+    said = (tmp_path / "said").read_text()
+    assert f"<{EVIL}>" in said
+    assert f"<{EVIL}><-maxdepth>" in said
+    assert f"<%F %n><{EVIL}></y z>" in said
+    assert not Path("/tmp/owned").exists()
 
 
 def test_the_tool_on_the_path_gets_the_arguments_as_they_are(tmp_path: Path) -> None:
@@ -86,9 +124,14 @@ def test_a_round_of_pings_uses_each_device_once_and_the_rounds_are_all_pairs(
     assert all(k.node != k.peer_node for k in keys)
     assert full or all(k.device == k.peer_device for k in keys)
     assert rounds_of(keys, setup) == rounds
+    # none could be shorter: every device has to be the source of all of its pings
+    each = (nodes - 1) * (16 if full else 1)
+    assert len(rounds) == each
 
 
 def test_a_plan_has_each_cell_once() -> None:
     cells = plan_cells(cluster(2))
-    assert len(cells) == len(set(cells)) == 2 * (2 + 16 * 6 + 16)
+    assert len(cells) == len(set(cells)) == 2 * (16 + 16 * 10 + 2 * 16)
+    cells = plan_cells(cluster(2, Series.A2))
+    assert len(cells) == len(set(cells)) == 2 * (15 + 8 * 9 + 8)
     assert cells[0] == CellKey(0, None, "ssh")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from wizard.checks import report
+from wizard.checks.catalogue import CHECKS
 from wizard.checks.formats import FORMATS
 from wizard.checks.model import CellKey, Status
 from wizard.checks.outcome import place
@@ -61,8 +62,8 @@ async def test_json_is_as_the_contract_has_it(down: Any) -> None:
     assert (report["preset"], report["series"], report["precision"]) == ("lab", "A2", "w8a8")
     assert report["started_at"].endswith("Z")
     assert report["verdict"] == "fail"
-    assert report["summary"] == {"pass": 113, "warn": 0, "fail": 3, "error": 0, "skipped": 0}
-    assert len(report["results"]) == 116
+    assert report["summary"] == {"pass": 181, "warn": 0, "fail": 3, "error": 0, "skipped": 6}
+    assert len(report["results"]) == 190
     (link,) = [r for r in report["results"] if r["check"] == "link" and r["status"] == "fail"]
     assert link == {
         "node": 1,
@@ -84,7 +85,8 @@ async def test_json_names_the_peer_of_a_ping_and_no_device_for_a_node(down: Any)
     ping = next(r for r in results if r["check"] == "ping" and r["status"] == "fail")
     assert (ping["peer_node"], ping["peer_device"], ping["peer_address"]) == (1, 3, "10.77.1.23")
     assert all(("peer_node" in r) == (r["check"] == "ping") for r in results)
-    assert {r["check"] for r in results if r["device"] is None} == {"ssh", "hccn_conf"}
+    of_node = {name for name, check in CHECKS.items() if check.scope == "node"}
+    assert {r["check"] for r in results if r["device"] is None} == of_node - {"spod"}  # A3 alone
 
 
 async def test_json_findings_have_the_contracts_keys(down: Any) -> None:
@@ -108,7 +110,7 @@ async def test_text_says_what_is_bad_why_and_what_to_do(down: Any) -> None:
     assert "link: link is DOWN (node 1 device 3)" in text
     assert "[fail] The network link is down: node 1 device 3" in text
     assert "fix (safe) on node 1: hccn_tool -i 3 -link -s up" in text
-    assert text.splitlines()[-1].startswith("Verdict: FAIL (116 of 116 in ")
+    assert text.splitlines()[-1].startswith("Verdict: FAIL (190 of 190 in ")
 
 
 async def test_text_of_many_alike_stays_short(fleet: Any) -> None:
@@ -129,7 +131,7 @@ async def test_text_says_once_that_a_node_is_out_of_reach(fleet: Any) -> None:
     await run.run()
     text = to_text(run, "lab")
     assert text.count("node 1 is away.") == 1
-    assert "  58 not asked: node 1 is away.\n" in text
+    assert "  95 not asked: node 1 is away.\n" in text
     assert "ping: not sent: the address of node 1 device 0 is not known" in text
     assert "node 1 cannot be reached over SSH" in text
 
@@ -139,9 +141,9 @@ async def test_junit_has_a_case_per_cell_and_counts_that_add_up(down: Any) -> No
     suites = root.findall("testsuite")
     assert [s.get("name") for s in suites] == ["node 0 (198.51.100.1)", "node 1 (198.51.100.2)"]
     for suite, failures in zip(suites, (1, 2), strict=True):
-        assert int(suite.get("tests", "0")) == len(suite.findall("testcase")) == 58
+        assert int(suite.get("tests", "0")) == len(suite.findall("testcase")) == 95
         assert int(suite.get("failures", "0")) == len(suite.findall("testcase/failure")) == failures
-        assert suite.get("errors") == suite.get("skipped") == "0"
+        assert (suite.get("errors"), suite.get("skipped")) == ("0", "3")  # there is no preset
     failed = next(c for c in suites[1].iter("testcase") if c.get("name") == "link node 1 device 3")
     assert failed[0].get("message") == "link is DOWN"
     assert failed[0].text == "link status: DOWN\n"
@@ -192,8 +194,9 @@ async def test_html_is_one_page_by_itself_with_a_cell_for_every_answer(down: Any
     assert page.outside
     assert all(link.startswith("href=#c-") for link in page.outside)
     assert {link.removeprefix("href=#") for link in page.outside} <= page.names
-    # six checks of a device and its pings, a node's own two with their words, the mesh of nodes
-    assert page.cells.count("pass") + page.cells.count("fail") == 2 * (8 * 7 + 2) + 2 + 2 * 8
+    # nine checks of a device and its pings, a node's own with their words, the mesh of nodes
+    answered = page.cells.count("pass") + page.cells.count("fail")
+    assert answered == 2 * (8 * 10 + 12) + 2 + 2 * 8
     assert page.cells.count("fail") == 3 + 2 + 2
     assert "<title>Checks of lab: fail</title>" in text
     assert "hccn_tool -i 3 -link -s up" in text
@@ -238,8 +241,8 @@ async def test_a_run_without_answers_is_no_pass(fleet: Any) -> None:
     run = fleet.check()
     assert (verdict(run), exit_status(run)) == (Status.ERROR, 3)
     assert to_json(run, "lab")["verdict"] == "error"
-    assert "Verdict: ERROR (0 of 116" in to_text(run, "lab")
-    assert ElementTree.fromstring(to_junit(run, "lab"))[0].get("errors") == "58"
+    assert "Verdict: ERROR (0 of 190" in to_text(run, "lab")
+    assert ElementTree.fromstring(to_junit(run, "lab"))[0].get("errors") == "95"
 
 
 def test_places_are_named_for_people() -> None:

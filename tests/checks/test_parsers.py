@@ -25,8 +25,15 @@ def cases() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name in COMMANDS:
         found += [(name, c) for c in yaml.safe_load((DATA / f"{name}.yaml").read_text("utf-8"))]
-        found += [(name, c) for c in yaml.safe_load((DATA / "any.yaml").read_text("utf-8"))]
+        found += [(name, c) for c in shared(name)]
     return found
+
+
+def shared(name: str) -> list[dict[str, Any]]:
+    """What every command of the tool, or every plain command, may say instead of an answer."""
+    if CHECKS[name].uses_hccn_tool or name == "hccn_conf":
+        return list(yaml.safe_load((DATA / "any.yaml").read_text("utf-8")))
+    return list(yaml.safe_load((DATA / "anyhost.yaml").read_text("utf-8")))
 
 
 def parse(check: str, case: dict[str, Any]) -> Parsed:
@@ -53,13 +60,18 @@ def test_what_was_printed_means_what_it_must(check: str, case: dict[str, Any]) -
     assert parsed.status is Status.PASS or parsed.problem in runbook()
 
 
+# what a single answer cannot be bad at: only the preset, or the other nodes, tell
+JUDGED_LATER = {"tls", "nic", "ports", "clock", "spod"}
+
+
 def test_every_check_has_cases_for_good_and_bad_answers() -> None:
     for name in COMMANDS:
         own = yaml.safe_load((DATA / f"{name}.yaml").read_text("utf-8"))
         statuses = Counter(case["expect"]["status"] for case in own)
         assert statuses["pass"] >= 3
         assert statuses["error"] >= 3
-        assert statuses["fail"] + statuses["warn"] >= 3
+        if name not in JUDGED_LATER:
+            assert statuses["fail"] + statuses["warn"] >= 3
 
 
 BAD = [(n, c) for n, c in cases() if c["expect"]["status"] != "pass"]

@@ -24,7 +24,7 @@ def walk_to_checks(terminal: Terminal) -> None:
 def test_from_the_start_screen_to_a_streamed_answer(terminal: Terminal) -> None:
     terminal.start("demo", "--speed", SPEED)
     walk_to_checks(terminal)
-    terminal.wait("All 228 checks passed", 60)
+    terminal.wait("All 416 checks passed", 60)
     terminal.press("F10")
     terminal.wait("What will run on each node")
     terminal.press("Right")
@@ -52,7 +52,7 @@ def test_from_the_start_screen_to_a_streamed_answer(terminal: Terminal) -> None:
 def test_a_dark_link_is_found_and_explained(terminal: Terminal) -> None:
     terminal.start("demo", "--scenario", "link-down", "--speed", SPEED)
     walk_to_checks(terminal)
-    terminal.wait("228 of 228 .*4 failed, 1 warned", 60)
+    terminal.wait("416 of 416 .*4 failed, 1 warned", 60)
     for _ in range(5):  # x goes through the bad answers, on whichever node they are
         screen = terminal.wait("^ node .* (?:FAIL|WARN)")
         if "link is DOWN" in screen:

@@ -10,16 +10,15 @@ from remote_lab import Lab, wait_for
 
 from wizard.checks.engine import CheckRun
 from wizard.checks.model import CellKey, Status
-from wizard.cluster import Cluster
-from wizard.presets import parse_preset
+from wizard.presets import Preset, parse_preset
 from wizard.remote.api import Fleet
 from wizard.rooms import Rooms
 from wizard.session import Session
 
 
 def _session(lab: Lab, tmp_path: Path) -> Session:
-    def only_ssh(fleet: Fleet, cluster: Cluster) -> CheckRun:
-        return CheckRun(fleet, cluster, only=frozenset({"ssh"}))
+    def only_ssh(fleet: Fleet, preset: Preset) -> CheckRun:
+        return CheckRun.of(fleet, preset, only=frozenset({"ssh"}))
 
     keys = ("host", "port", "user", "identity_file", "known_hosts")
     nodes = [{key: getattr(lab.node(n), key) for key in keys} for n in range(2)]

@@ -284,8 +284,8 @@ class World:
         self.fleets.append(FakeFleet(cluster))
         return self.fleets[-1]  # type: ignore[return-value]
 
-    def _check_run(self, fleet: Fleet, cluster: Cluster) -> FakeCheckRun:
-        self.runs.append(FakeCheckRun(fleet, cluster))
+    def _check_run(self, fleet: Fleet, preset: Preset) -> FakeCheckRun:
+        self.runs.append(FakeCheckRun(fleet, preset.cluster))
         self.run.bad, self.run.problem = self.bad, self.problem
         return self.run
 

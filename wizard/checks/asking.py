@@ -1,96 +1,105 @@
-"""Asking one node: small commands in one batch, narrower and again where the tool was busy."""
+"""Asking one node: what a question is, and how its answer becomes a result. Mostly pure."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from wizard.checks.catalogue import CHECKS
+from wizard.checks.catalogue import CHECKS, Check
 from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.problems import Problem
 from wizard.cluster import Node
-from wizard.remote.api import Job, JobResult, Remote
+from wizard.remote.api import Job, JobResult
 from wizard.remote.text import clean
 
-TRIES = 7  # of one question while the tool says busy
-_LONGEST_WAIT_S = 3.0
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
-    """One cell to be answered by a command; ``address`` is the target of a ping."""
+    """One cell to be answered by a command.
+
+    Attributes:
+        key: the cell.
+        address: target of a ping.
+        words: what the command is filled in with (:class:`Expectations`).
+        shared: more cells that the same command answers.
+        order: its place in line.
+        tries: how often it was asked and the tool was busy.
+        again: it was asked once more because its first answer left a doubt.
+    """
 
     key: CellKey
     address: str | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[CellKey, ...] = ()
+    order: int = 0
+    tries: int = 0
+    again: bool = False
+
+    @property
+    def check(self) -> Check:
+        """The check that it is of."""
+        return CHECKS[self.key.check]
+
+    @property
+    def keys(self) -> tuple[CellKey, ...]:
+        """All cells that it answers."""
+        return (self.key, *self.shared)
+
+    @property
+    def target(self) -> tuple[int, int] | None:
+        """The NPU that a ping goes to."""
+        if self.key.peer_node is None or self.key.peer_device is None:
+            return None
+        return self.key.peer_node, self.key.peer_device
+
+    def job(self) -> Job:
+        """Return the job that asks it."""
+        command = self.check.shell(self.key.device, self.address, self.words)
+        return Job(self.key.check, command, self.check.timeout_s, root=self.check.root)
 
 
-class NodeAsker:
-    """Asks one node. Its width narrows when the tool says busy, and stays narrow."""
-
-    def __init__(self, remote: Remote, *, width: int, backoff_s: float) -> None:
-        self.remote = remote
-        self.width = width
-        self._backoff_s = backoff_s
-
-    async def ask(self, questions: Sequence[Question], put: Callable[[Result], None]) -> None:
-        """Hand every answer to ``put`` as it comes; busy ones are asked again up to ``TRIES``.
-
-        Raises:
-            RemoteError: the connection failed; what was put until then stands.
-        """
-        for attempt in range(1, TRIES + 1):
-            busy: list[Question] = []
-            async for question, result in self._batch(questions):
-                if result.value.get("problem") == Problem.BUSY and attempt < TRIES:
-                    busy.append(question)
-                else:
-                    put(result)
-            if not busy:
-                return
-            self.width = max(1, self.width // 2)
-            questions = busy
-            await asyncio.sleep(min(self._backoff_s * 2 ** (attempt - 1), _LONGEST_WAIT_S))
-
-    async def _batch(
-        self, questions: Sequence[Question]
-    ) -> AsyncGenerator[tuple[Question, Result], None]:
-        by_id = {str(number): question for number, question in enumerate(questions)}
-        jobs = [_job(number, question) for number, question in by_id.items()]
-        answers = self.remote.batch(jobs, width=self.width)
-        try:
-            async for answer in answers:
-                question = by_id[answer.id]
-                yield question, read(question, self.remote.node, answer)
-        finally:
-            # When we are the ones who stop, the node's commands must stop now, not at collection.
-            close = getattr(answers, "aclose", None)
-            if close is not None:
-                await close()
+def together(questions: list[Question]) -> list[Question]:
+    """Join questions of whole nodes that the same command answers into one."""
+    found: dict[tuple[int, str], Question] = {}
+    kept: list[Question] = []
+    for question in questions:
+        if question.check.scope != "node":
+            kept.append(question)
+            continue
+        place = question.key.node, question.check.display(words=question.words)
+        first = found.setdefault(place, question)
+        if first is question:
+            kept.append(question)
+        else:
+            first.shared = (*first.shared, question.key)
+    return kept
 
 
-def _job(number: str, question: Question) -> Job:
-    check, device = CHECKS[question.key.check], question.key.device
-    lane = "" if device is None else f"npu{device}"
-    command = check.shell(device, question.address)
-    return Job(number, command, check.timeout_s, lane or f"node-{check.name}")
-
-
-def read(question: Question, node: Node, answer: JobResult) -> Result:
-    """Turn a command's answer into the cell's result; all remote text is sanitised here."""
-    check = CHECKS[question.key.check]
+def read(question: Question, node: Node, answer: JobResult) -> list[Result]:
+    """Turn a command's answer into results; all remote text is sanitised here."""
     stdout, stderr = clean(answer.stdout), clean(answer.stderr)
+    return [_read(key, question, node, answer, stdout, stderr) for key in question.keys]
+
+
+def _read(
+    key: CellKey, question: Question, node: Node, answer: JobResult, stdout: str, stderr: str
+) -> Result:
+    check = CHECKS[key.check]
     parsed = check.parse(stdout, stderr, answer.exit_status)
+    value = parsed.value
+    if key.check == "clock":
+        value = {**value, "seen_at": time.time()}  # ours, at the moment that the answer came
     return Result(
-        question.key,
+        key,
         parsed.status,
         parsed.summary,
         host=node.host,
-        command=check.display(question.key.device, question.address),
+        command=check.display(key.device, question.address, question.words),
         exit_code=answer.exit_status,
         output=_joined(stdout, stderr),
         duration_s=answer.duration_s,
-        value=parsed.value,
+        value=value,
         peer_address=question.address,
     )
 
@@ -100,6 +109,13 @@ def unanswered(
 ) -> Result:
     """Build the result of a cell that no command answered, with the reason."""
     return Result(key, status, summary, host=node.host, value={"problem": problem.value})
+
+
+def skipped(key: CellKey, node: Node, summary: str) -> Result:
+    """Build the result of a cell that does not apply."""
+    return replace(
+        unanswered(key, node, Problem.UNSUPPORTED, summary, status=Status.SKIPPED), value={}
+    )
 
 
 def _joined(stdout: str, stderr: str) -> str:

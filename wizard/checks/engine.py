@@ -1,4 +1,4 @@
-"""The run of all checks: nodes side by side, one batch per node, results as they come."""
+"""The run of all checks: nodes side by side, each asked as fast as its tool bears it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from wizard.checks.asking import NodeAsker, Question, unanswered
+from wizard.checks.answers import AnswerBook
+from wizard.checks.asking import Question, skipped, together
 from wizard.checks.board import Board
 from wizard.checks.catalogue import CHECKS
+from wizard.checks.estimate import seconds
+from wizard.checks.expectations import Expectations, of_preset
+from wizard.checks.mesh import Reading, read_mesh
 from wizard.checks.model import CellKey, Result, Status
-from wizard.checks.plan import plan_cells, rounds_of
+from wizard.checks.nodeline import NodeLine
+from wizard.checks.pairs import PairGate
+from wizard.checks.plan import plan_cells
 from wizard.checks.problems import Problem
-from wizard.checks.verdicts import judge
+from wizard.checks.topology import Topology, read_topology
+from wizard.checks.width import Width
 from wizard.cluster import Cluster
-from wizard.errors import (
-    AuthenticationFailed,
-    ConnectionLost,
-    HostKeyError,
-    RemoteError,
-    UsageError,
-)
+from wizard.errors import RemoteError, UsageError
 from wizard.remote.api import Fleet
 
+if TYPE_CHECKING:
+    from wizard.presetmodel import Preset
+
+WIDTH, WIDEST = 4, 16
 _SETTLING = (Problem.NET_HEALTH_INIT, Problem.NET_HEALTH_PENDING)
+_PARTIAL = (Problem.PING_PARTIAL, Problem.HCCS_LOSS)
 
 
 class CheckRun:
@@ -34,8 +41,10 @@ class CheckRun:
         fleet: how the nodes are reached; connections are opened when needed.
         cluster: the nodes and how many NPUs each must have.
         only: names of checks; None for all. What their verdicts need is asked as well.
-        width: how many commands run side by side on one node at most (1 to 16).
+        width: how many calls of hccn_tool run side by side on one node at most (1 to 16); fewer
+            where the tool turns out not to bear that.
         full: ping every pair of devices across nodes rather than those of the same index.
+        expect: what the preset needs of the nodes; without it that is not judged.
         settle_s: how long a network health of ``Init`` or ``Detect ip set`` may take to settle.
         backoff_s: first pause before busy questions are asked again; doubles every time.
 
@@ -49,30 +58,45 @@ class CheckRun:
         cluster: Cluster,
         *,
         only: frozenset[str] | None = None,
-        width: int = 4,
+        width: int = WIDTH,
         full: bool = False,
+        expect: Expectations | None = None,
         settle_s: float = 5.0,
         backoff_s: float = 0.25,
     ) -> None:
-        if not 1 <= width <= 16:
-            raise UsageError(f"The width of the checks is {width}; it must be 1 to 16.")
+        if not 1 <= width <= WIDEST:
+            raise UsageError(f"The width of the checks is {width}; it must be 1 to {WIDEST}.")
         self.cluster = cluster
         self.board = Board()
         self.started_at: datetime | None = None
         self.running = False
+        self._only = only
+        self._expect = expect or Expectations()
         self._settle_s = settle_s
-        self._nodes = {node.rank: node for node in cluster.nodes}
-        self._askers = {
-            remote.node.rank: NodeAsker(remote, width=width, backoff_s=backoff_s)
-            for remote in fleet.remotes
+        self._remotes = {remote.node.rank: remote for remote in fleet.remotes}
+        self._book = AnswerBook(self.board, cluster, self._expect)
+        self._gate = PairGate(self._book, cluster)
+        targets: set[tuple[int, int]] = set()
+        self._lines = {
+            rank: NodeLine(
+                remote.node, Width(width), targets, self._answered, self._freed, backoff_s
+            )
+            for rank, remote in self._remotes.items()
         }
-        self._keys = plan_cells(cluster, only, full=full)
-        self._answers: dict[CellKey, Result] = {}  # as parsed, before verdicts over all of them
-        self._now: set[CellKey] = set()  # the cells of the run or re-run that goes on
-        self._lost: dict[int, tuple[Problem, str]] = {}  # nodes that cannot be asked any more
+        self._gate.lines = self._lines
+        self._book.on_answer = self._gate.answered
         self._lock = asyncio.Lock()
+        self._work: asyncio.Task[None] | None = None
+        self._stopping = False
         self._start = self._end = 0.0
-        self.board.expect(self._keys)
+        self.board.expect(plan_cells(cluster, only, full=full))
+
+    @classmethod
+    def of(cls, fleet: Fleet, preset: Preset, **options: object) -> CheckRun:
+        """Return the run for a preset: its nodes, and what it needs of them."""
+        return cls(fleet, preset.cluster, expect=of_preset(preset), **options)  # type: ignore[arg-type]
+
+    # -- state
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -88,10 +112,32 @@ class CheckRun:
             return time.monotonic() - self._start
         return self._end - self._start
 
+    @property
+    def topology(self) -> Topology:
+        """How the nodes are joined, as far as the answers tell by now."""
+        return read_topology(self._book.answers, self.cluster)
+
+    def readings(self) -> list[Reading]:
+        """What the pings say together, in words, with the culprit."""
+        return read_mesh(self.board, self.cluster)
+
+    def estimate(self, *, full: bool = False) -> float:
+        """Return how many seconds what is open will take; of the full mesh with ``full``.
+
+        Reckoned from how long calls took so far, or usually take, and from the width.
+        """
+        keys = [r.key for r in self.board if not r.status.final]
+        if full:
+            every = plan_cells(self.cluster, self._only, full=True)
+            keys = [k for k in every if k.peer_node is not None and self._unknown(k)]
+        return seconds(keys, self._lines)
+
+    # -- commands
+
     async def run(self) -> Board:
         """Answer every cell. Bad nodes become results, never exceptions; cancelling is safe."""
         self.started_at = None
-        await self._answer(self._keys)
+        await self._answer([r.key for r in self.board])
         return self.board
 
     async def rerun(self, keys: Iterable[CellKey]) -> None:
@@ -106,184 +152,135 @@ class CheckRun:
                 raise UsageError(f"The check {key.check} of node {key.node} is not in this run.")
         await self._answer(wanted)
 
+    async def run_mesh(self) -> None:
+        """Ping every pair of devices across nodes that was not pinged yet."""
+        every = plan_cells(self.cluster, self._only, full=True)
+        await self._answer([k for k in every if k.peer_node is not None and self._unknown(k)])
+
+    def cancel(self) -> bool:
+        """Stop what runs; answered cells keep their answers. False when nothing runs."""
+        if self._work is None or self._work.done():
+            return False
+        self._stopping = True
+        self._work.cancel()
+        return True
+
+    async def resume(self) -> None:
+        """Answer what was not answered before it was stopped."""
+        await self._answer([r.key for r in self.board if self._unknown(r.key)])
+
+    def _unknown(self, key: CellKey) -> bool:
+        result = self.board.get(key)
+        if result is None or result.status is Status.PENDING:
+            return True
+        return result.value.get("problem") == Problem.CANCELLED
+
+    # -- one run
+
     async def _answer(self, keys: list[CellKey]) -> None:
         async with self._lock:
             self.running, self._start = True, time.monotonic()
             self.started_at = self.started_at or datetime.now(UTC)
-            self._lost.clear()
-            self._now = set(keys)
-            for key in keys:
-                self._answers.pop(key, None)
-            self.board.expect(keys)
+            self._stopping = False
+            self._book.begin(keys)
             try:
-                await self._phases(keys)
+                self._work = asyncio.create_task(self._nodes(keys))
+                await self._work
+            except asyncio.CancelledError:
+                if not self._stopping:
+                    raise
             finally:
                 for key in keys:
-                    if key not in self._answers:
-                        self._put_missing(key, Problem.CANCELLED, "cancelled before an answer came")
-                self._judge()
+                    if key in self._book.open:
+                        why = "cancelled before an answer came"
+                        self._book.put_missing(key, Problem.CANCELLED, why)
+                self._book.settle_running()
+                self._book.judge()
                 self._end = time.monotonic()
                 self.running = False
 
-    async def _phases(self, keys: list[CellKey]) -> None:
+    async def _nodes(self, keys: list[CellKey]) -> None:
         by_node: dict[int, list[CellKey]] = {}
         for key in keys:
             by_node.setdefault(key.node, []).append(key)
+        pairs = self._gate.begin(key for key in keys if key.peer_node is not None)
+        for rank in by_node:
+            self._lines[rank].begin()
+            self._lines[rank].expect(pairs.get(rank, 0))
         async with asyncio.TaskGroup() as group:
             for rank, cells in by_node.items():
                 group.create_task(self._node(rank, cells))
-        self._judge()
-        for pings in rounds_of((key for key in keys if key.check == "ping"), self.cluster):
-            sources: dict[int, list[Question]] = {}
-            for key in pings:
-                if (question := self._ping_question(key)) is not None:
-                    sources.setdefault(key.node, []).append(question)
-            async with asyncio.TaskGroup() as group:
-                for rank, questions in sources.items():
-                    group.create_task(self._ping(rank, questions))
-
-    # -- one node
+            self._gate.open()
 
     async def _node(self, rank: int, keys: list[CellKey]) -> None:
-        """Answer what one node is asked, pings apart, which wait for the other nodes."""
+        """Answer all that one node is asked; pings come into its line when they may be sent."""
         ssh = CellKey(rank, None, "ssh")
+        remote, line = self._remotes[rank], self._lines[rank]
         try:
             begun = time.monotonic()
-            await self._askers[rank].remote.connect()
-            if self.board.get(ssh) is not None:
+            await remote.connect()
+            if ssh in self._book.open:
                 took = time.monotonic() - begun
-                host = self._nodes[rank].host
-                self._put(Result(ssh, Status.PASS, "connected", host=host, duration_s=took))
-            asked = [k for k in keys if CHECKS[k.check].scope != "pair" and k.check != "ssh"]
-            await self._ask_devices(rank, asked)
+                host = remote.node.host
+                self._book.put(Result(ssh, Status.PASS, "connected", host=host, duration_s=took))
+            line.add(self._questions([k for k in keys if k.peer_node is None and k != ssh]))
+            if not line.done:
+                async with remote.desk(root="must") as desk:
+                    await line.run(desk)
         except RemoteError as error:
-            self._lose(rank, error, keys)
+            line.begin()
+            self._book.lose(rank, error)
 
-    async def _ask_devices(self, rank: int, keys: list[CellKey]) -> None:
-        """Ask each NPU one thing first: a hung one costs its time limit once, not per check."""
-        asker = self._askers[rank]
-        first: dict[int | None, Question] = {}
-        rest: list[Question] = []
+    def _questions(self, keys: list[CellKey]) -> list[Question]:
+        words = self._expect.words()
+        found = []
         for key in keys:
-            question = Question(key)
-            if key.device is None or first.setdefault(key.device, question) is not question:
-                rest.append(question)
-        self._hand_out([*first.values(), *rest])
-        await asker.ask([*first.values()], self._put)
-        answered = []
-        for question in rest:
-            before = first.get(question.key.device)
-            if before is not None and self._hung(before.key):
-                self._put_hung(question.key)
-            else:
-                answered.append(question)
-        await asker.ask(answered, self._put)
-        await self._settle(rank, keys)
-
-    async def _settle(self, rank: int, keys: list[CellKey]) -> None:
-        """Read a network health that is still settling once more; ``Init`` only with a target."""
-        again = []
-        for key in keys:
-            result = self._answers.get(key)
-            if result is None or result.value.get("problem") not in _SETTLING:
+            if key.device is None and (why := self._expect.lacks(key.check)):
+                self._book.put(skipped(key, self._remotes[key.node].node, why))
                 continue
-            watched = self._answers.get(key._replace(check="netdetect"))
-            targeted = watched is not None and watched.value.get("netdetect")
-            if targeted or result.value["problem"] == Problem.NET_HEALTH_PENDING:
-                again.append(Question(key))
-        if again:
-            self._hand_out(again)
-            await asyncio.sleep(self._settle_s)
-            await self._askers[rank].ask(again, self._put)
+            names = list(CHECKS)
+            order = 0 if key.device is None else 1 + names.index(key.check)
+            found.append(Question(key, words=words, order=order))
+        return together(found)
 
-    # -- pings
+    # -- answers
 
-    def _ping_question(self, key: CellKey) -> Question | None:
-        """Return the ping to send, or answer the cell here when it cannot be sent."""
-        assert key.peer_node is not None
-        if key.node in self._lost:
-            if key not in self._answers:
-                self._put_missing(key, *self._lost[key.node])
-            return None
-        if any(self._hung(CellKey(key.node, key.device, name)) for name in CHECKS):
-            self._put_hung(key)
-            return None
-        lldp = self._answers.get(CellKey(key.node, key.device, "lldp"))
-        if lldp is not None and lldp.value.get("direct") and key.device != key.peer_device:
-            why = "not sent: a direct fibre joins NPUs of the same index only"
-            node = self._nodes[key.node]
-            self._put(Result(key, Status.SKIPPED, why, host=node.host))
-            return None
-        peer = f"node {key.peer_node} device {key.peer_device}"
-        found = self._answers.get(CellKey(key.peer_node, key.peer_device, "ip"))
-        address = found.value.get("address") if found else None
-        if address:
-            return Question(key, str(address))
-        unset = found is not None and found.value.get("problem") == Problem.NO_IP
-        status = Status.FAIL if unset else Status.ERROR
-        why = f"{peer} has no address" if unset else f"the address of {peer} is not known"
-        self._put_missing(key, Problem.PING_NO_ADDRESS, f"not sent: {why}", status=status)
-        return None
+    def _freed(self) -> None:
+        for line in self._lines.values():
+            if line.starved:
+                line.pump()
 
-    async def _ping(self, rank: int, questions: list[Question]) -> None:
-        self._hand_out(questions)
-        try:
-            await self._askers[rank].ask(questions, self._put)
-            again = [q for q in questions if self._problem(q.key) == Problem.PING_PARTIAL]
-            if again:
-                self._hand_out(again)
-                await self._askers[rank].ask(again, self._put)
-        except RemoteError as error:
-            self._lose(rank, error, [question.key for question in questions])
+    def _answered(self, question: Question, results: list[Result]) -> None:
+        for result in results:
+            self._book.put(result)
+        result = results[0]
+        key, problem = result.key, result.value.get("problem")
+        line = self._lines[key.node]
+        if problem == Problem.NOT_RESPONDING and question.check.scope == "device":
+            assert key.device is not None
+            line.hung.add(key.device)
+            for other in line.drop(lambda k: k.device == key.device):
+                self._book.put_hung(other.key)
+            self._gate.hung(key.node, key.device)
+        elif problem in _PARTIAL and not question.again and result.value.get("received"):
+            self._again(question, 0.0)
+        elif key.check in ("net_health", "netdetect"):
+            self._settle(key._replace(check="net_health"))
 
-    # -- writing
+    def _settle(self, key: CellKey) -> None:
+        """Read a network health that is still settling once more; ``Init`` only with a target."""
+        health = self._book.answers.get(key)
+        watched = key._replace(check="netdetect")
+        if health is None or watched in self._book.open or key in self._book.settled:
+            return
+        problem = health.value.get("problem")
+        target = self._book.answers.get(watched)
+        targeted = target is not None and target.value.get("netdetect")
+        if problem == Problem.NET_HEALTH_PENDING or (problem in _SETTLING and targeted):
+            self._book.settled.add(key)
+            self._again(Question(key), self._settle_s)
 
-    def _put(self, result: Result) -> None:
-        self._answers[result.key] = result
-        self.board.put(result)
-
-    def _put_missing(
-        self, key: CellKey, problem: Problem, why: str, *, status: Status = Status.ERROR
-    ) -> None:
-        self._put(unanswered(key, self._nodes[key.node], problem, why, status=status))
-
-    def _put_hung(self, key: CellKey) -> None:
-        why = "not asked: the NPU did not respond before"
-        self._put_missing(key, Problem.NOT_RESPONDING, why)
-
-    def _hand_out(self, questions: Iterable[Question]) -> None:
-        for question in questions:
-            node = self._nodes[question.key.node]
-            self.board.put(Result(question.key, Status.RUNNING, "", host=node.host))
-
-    def _problem(self, key: CellKey) -> str:
-        result = self._answers.get(key)
-        return str(result.value.get("problem", "")) if result is not None else ""
-
-    def _hung(self, key: CellKey) -> bool:
-        return key in self._now and self._problem(key) == Problem.NOT_RESPONDING
-
-    def _lose(self, rank: int, error: RemoteError, keys: Iterable[CellKey]) -> None:
-        """Give every cell of a node that has no answer yet the reason why it gets none."""
-        problem = Problem.UNREACHABLE
-        status = Status.ERROR
-        if isinstance(error, AuthenticationFailed):
-            problem, status = Problem.AUTH_FAILED, Status.FAIL
-        elif isinstance(error, HostKeyError):
-            problem, status = Problem.HOST_KEY, Status.FAIL
-        elif isinstance(error, ConnectionLost):
-            problem = Problem.CONNECTION_LOST
-        self._lost[rank] = problem, str(error)
-        for key in keys:
-            current = self.board.get(key)
-            if key not in self._answers or (current and not current.status.final):
-                verdict = status if key.check == "ssh" else Status.ERROR
-                self._put_missing(key, problem, str(error), status=verdict)
-
-    def _judge(self) -> None:
-        """Bring the board in line with the verdicts over all answers."""
-        changed = judge(self._answers, self.cluster)
-        for key, answer in self._answers.items():
-            result = changed.get(key, answer)
-            if self.board.get(key) != result:
-                self.board.put(result)
+    def _again(self, question: Question, delay_s: float) -> None:
+        question.again = True
+        self._book.hand_out([question])
+        self._lines[question.key.node].later(question, delay_s)

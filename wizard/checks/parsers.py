@@ -7,13 +7,12 @@ What no rule knows is an error with the text, never a pass (rules: vendor facts 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from itertools import pairwise
 
 from wizard.checks.model import Status
 from wizard.checks.problems import Problem
-from wizard.checks.tooltext import Parsed, bad, lines, settle
+from wizard.checks.tooltext import Parsed, bad, lines, only, settle
 
 _LINK = re.compile(r"^\s*link status\s*:\s*(.*?)\s*$", re.I)
 _NET_HEALTH = re.compile(r"^\s*net health status\s*:\s*(.*?)\s*$", re.I)
@@ -31,6 +30,7 @@ _IFNAME = re.compile(r"^\s*ifname\s*:\s*(\S*)\s*$", re.I)
 _BARE_PORT = re.compile(
     r"^\s+(?:mac\s*:\s*)?([a-z][\w-]*\d[\w/:.-]*|(?:[\da-f]{2}:){5}[\da-f]{2})\s*$", re.I
 )
+_SYSTEM_NAME = re.compile(r"^\s*system name tlv\s*:?\s*$", re.I)
 _SYSTEM_DESCRIPTION = re.compile(r"^\s*system description tlv", re.I)
 _PVID = re.compile(r"^\s*pvid\s*:\s*(\d+)", re.I)
 _PING_SUMMARY = re.compile(
@@ -65,7 +65,10 @@ def _lldp(text: list[str]) -> Parsed | None:
     port = _port(text)
     if port:
         value["port"] = port
-    vlan = _only(_PVID, text)
+    for line, following in pairwise([*text, ""]):
+        if _SYSTEM_NAME.match(line) and following.strip() and not _TLV.search(following):
+            value["switch"] = following.strip()
+    vlan = only(_PVID, text)
     if vlan:
         value["pvid"] = int(vlan)
     for line, following in pairwise([*text, ""]):
@@ -89,7 +92,7 @@ def _port(text: list[str]) -> str:
 
 def parse_link(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read whether the RoCE port is up: UP must be the whole word."""
-    state = _only(_LINK, lines(stdout))
+    state = only(_LINK, lines(stdout))
     answer = None
     if state.upper() == "UP":
         answer = Parsed(Status.PASS, "link is UP", {"link": "UP"})
@@ -100,7 +103,7 @@ def parse_link(stdout: str, stderr: str, exit_code: int) -> Parsed:
 
 def parse_net_health(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the state of the NPU's own detection of its network."""
-    state = " ".join(_only(_NET_HEALTH, lines(stdout)).split())
+    state = " ".join(only(_NET_HEALTH, lines(stdout)).split())
     answer = None
     if state.lower() == "success":
         answer = Parsed(Status.PASS, "network health is Success", {"net_health": state})
@@ -112,7 +115,7 @@ def parse_net_health(stdout: str, stderr: str, exit_code: int) -> Parsed:
 
 def parse_netdetect(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the address that the NPU watches; 0.0.0.0 means that none was set."""
-    address = _address(_only(_NETDETECT, lines(stdout)))
+    address = _address(only(_NETDETECT, lines(stdout)))
     answer = None
     if address is not None and address.is_unspecified:
         answer = bad(Status.WARN, Problem.NETDETECT_UNSET, "no target is set", netdetect=None)
@@ -146,9 +149,9 @@ def _no_gateway() -> Parsed:
 def parse_ip(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the NPU's address and mask; both must be there and fit together."""
     text = lines(stdout)
-    address, mask = _only(_IP, text), _only(_NETMASK, text)
+    address, mask = only(_IP, text), only(_NETMASK, text)
     if not address:
-        address, mask = _only(_IPV6, text), _only(_PREFIX, text)
+        address, mask = only(_IPV6, text), only(_PREFIX, text)
     answer = None
     unset = not address and _NO_IP.search("\n".join(text + lines(stderr)))
     known = _address(address)
@@ -198,12 +201,6 @@ def _ping(
     if not re.fullmatch(r"0+(?:\.0*)?", loss) or not clean:
         return None  # the summary contradicts itself or the lines above it
     return Parsed(Status.PASS, f"{received} of {sent} packets came back", value)
-
-
-def _only(pattern: re.Pattern[str], text: Sequence[str]) -> str:
-    """Return what the pattern captures, or "" unless all lines that match agree."""
-    found = {m[1] for line in text if (m := pattern.match(line))}
-    return found.pop() if len(found) == 1 else ""
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -7,18 +7,23 @@ from collections.abc import Iterable
 
 from wizard.checks.catalogue import CHECKS
 from wizard.checks.model import CellKey
-from wizard.cluster import Cluster
+from wizard.cluster import Cluster, Series
 from wizard.errors import UsageError
 
 
-def wanted_checks(only: frozenset[str] | None) -> list[str]:
+def wanted_checks(only: frozenset[str] | None, series: Series | None = None) -> list[str]:
     """Return the checks to run, in catalogue order: those asked for and what their verdicts need.
+
+    Args:
+        only: names; None for all.
+        series: leaves out what other series have alone.
 
     Raises:
         UsageError: a name is not in the catalogue.
     """
+    every = [n for n, c in CHECKS.items() if series is None or c.series in (None, series)]
     if only is None:
-        return list(CHECKS)
+        return every
     unknown = sorted(only - set(CHECKS))
     if unknown:
         raise UsageError(
@@ -29,22 +34,23 @@ def wanted_checks(only: frozenset[str] | None) -> list[str]:
     while new:
         new = {need for name in new for need in CHECKS[name].needs} - found
         found |= new
-    return [name for name in CHECKS if name in found]
+    return [name for name in every if name in found]
 
 
 def plan_cells(
     cluster: Cluster, only: frozenset[str] | None = None, *, full: bool = False
 ) -> list[CellKey]:
     """Return the cells of a run: node by node, device by device, then the pings in their order."""
-    names = wanted_checks(only)
+    names = wanted_checks(only, cluster.series)
     cells: list[CellKey] = []
     for node in cluster.nodes:
         cells += [CellKey(node.rank, None, n) for n in names if CHECKS[n].scope == "node"]
         for device in range(cluster.series.devices):
             cells += [CellKey(node.rank, device, n) for n in names if CHECKS[n].scope == "device"]
-    if "ping" in names:
-        for step in mesh(cluster, full=full):
-            cells += step
+    for name in names:
+        if CHECKS[name].scope == "pair":
+            for step in mesh(cluster, full=full):
+                cells += [key._replace(check=name) for key in step]
     return cells
 
 
@@ -69,15 +75,15 @@ def mesh(cluster: Cluster, *, full: bool = False) -> list[list[CellKey]]:
 
 
 def rounds_of(pings: Iterable[CellKey], cluster: Cluster) -> list[list[CellKey]]:
-    """Put the given pings into the rounds of the full mesh; empty rounds are left out."""
+    """Put the given pings into the rounds of the full mesh, check by check; no round is empty."""
     ranks = [node.rank for node in cluster.nodes]
     devices = cluster.series.devices
-    found: dict[tuple[int, int], list[CellKey]] = defaultdict(list)
+    found: dict[tuple[str, int, int], list[CellKey]] = defaultdict(list)
     for key in pings:
         assert key.device is not None
         assert key.peer_node is not None
         assert key.peer_device is not None
         shift = (key.peer_device - key.device) % devices
         offset = (ranks.index(key.peer_node) - ranks.index(key.node)) % len(ranks)
-        found[shift, offset].append(key)
+        found[key.check, shift, offset].append(key)
     return [found[place] for place in sorted(found)]

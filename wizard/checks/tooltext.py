@@ -6,6 +6,7 @@ Wordings and exit codes: vendor facts, drivers 23.0 to 26.x. Everything here is 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,12 @@ def bad(status: Status, problem: Problem, summary: str, **value: Any) -> Parsed:
 # driver traces and the tool's own log warnings, which may stand between any two lines
 _NOISE = re.compile(r"^\s*\[(?:[\w./-]+\.(?:c|cc|cpp|h):\d+|WARNING|INFO|DEBUG|EVENT)\]", re.I)
 
+# what tool, kernel and sudo say to who may not
+DENIED = (
+    r"permission denied|password is required|terminal is required|not in the sudoers"
+    r"|sorry, user \S+ (?:is not allowed|may not)|operation not permitted"
+)
+
 # in this order: the first that occurs names the trouble
 _TROUBLES: tuple[tuple[re.Pattern[str], Problem, str], ...] = tuple(
     (re.compile(pattern, re.I), problem, summary)
@@ -45,8 +52,7 @@ _TROUBLES: tuple[tuple[re.Pattern[str], Problem, str], ...] = tuple(
             "the tool is busy: something else on the node is using it",
         ),
         (
-            r"permission denied|password is required|terminal is required|not in the sudoers"
-            r"|sorry, user \S+ (?:is not allowed|may not)|operation not permitted",
+            DENIED,
             Problem.PERMISSION,
             "permission denied: the tool needs root",
         ),
@@ -136,7 +142,7 @@ def settle(answer: Parsed | None, stdout: str, stderr: str, exit_code: int) -> P
         return what
     if answer is None:
         said = "\n".join(lines(stdout) or lines(stderr))
-        seen = "an empty answer" if not said else f"an answer not understood: {_short(said)}"
+        seen = "an empty answer" if not said else f"an answer not understood: {short(said)}"
         return bad(Status.ERROR, Problem.NOT_UNDERSTOOD, f"{seen} (exit code {exit_code})")
     if exit_code != 0:
         return bad(
@@ -147,6 +153,13 @@ def settle(answer: Parsed | None, stdout: str, stderr: str, exit_code: int) -> P
     return answer
 
 
-def _short(text: str, limit: int = 60) -> str:
+def only(pattern: re.Pattern[str], text: Sequence[str]) -> str:
+    """Return what the pattern captures, or "" unless all lines that match agree."""
+    found = {m[1] for line in text if (m := pattern.match(line))}
+    return found.pop() if len(found) == 1 else ""
+
+
+def short(text: str, limit: int = 60) -> str:
+    """Return the first line of a text, cut at ``limit`` characters."""
     first = text.strip().splitlines()[0].strip()
     return first if len(first) <= limit else first[: limit - 1] + "…"

@@ -1,7 +1,8 @@
 """Verdicts that no single command can give: computed from all answers together. Pure.
 
 Each rule looks at what the parsers read and returns the cells whose verdict it changes. Nothing
-here is ever made better than the parser said: an answer may only turn worse, or gain words.
+here ever turns into a pass: an answer may turn worse, gain words, or be excused (skipped, with the
+reason) where the topology says that it does not apply.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
 
+from wizard.checks.expectations import Expectations
 from wizard.checks.hccn_conf import problem, with_problems
 from wizard.checks.model import CellKey, Result, Status
+from wizard.checks.nodeverdicts import judge_nodes
 from wizard.checks.problems import Problem
 from wizard.checks.tooltext import Parsed
+from wizard.checks.topology import read_topology
 from wizard.cluster import Cluster
 
 Results = Mapping[CellKey, Result]
@@ -24,17 +28,58 @@ Interface = IPv4Interface | IPv6Interface
 Device = tuple[int, int]  # rank of the node, physical id of the NPU
 
 
-def judge(answers: Results, cluster: Cluster) -> Changed:
+def judge(answers: Results, cluster: Cluster, expect: Expectations | None = None) -> Changed:
     """Return the cells whose verdict changes in the light of all the answers.
 
     Args:
         answers: what the parsers said, by cell; the same answers always give the same verdicts.
         cluster: for the number of NPUs that every node must have.
+        expect: what the preset needs of the nodes; what is not given is not judged.
     """
     changed: Changed = {}
     for rule in _RULES:
         changed.update(rule({**answers, **changed}, cluster))
+    changed.update(judge_nodes({**answers, **changed}, cluster, expect or Expectations()))
+    changed.update(_excused({**answers, **changed}, answers, cluster))
     return changed
+
+
+_ROCE = ("link", "lldp", "ip", "net_health", "netdetect", "gateway", "optical", "link_stat")
+_UNCABLED = "not cabled: inside the super-pod traffic runs over HCCS"
+
+
+def _excused(now: Results, answers: Results, cluster: Cluster) -> Changed:
+    """Skip what does not apply: RoCE inside a super-pod without it, optics on a copper cable."""
+    topology = read_topology(answers, cluster)
+    changed: Changed = {}
+    for key, result in now.items():
+        why = ""
+        if result.status in (Status.PASS, Status.SKIPPED):
+            continue
+        problem = result.value.get("problem")
+        if key.node in topology.uncabled and key.check in (*_ROCE, "hccn_conf"):
+            why = _UNCABLED if _of_no_cable(result) else ""
+        elif key.check == "optical" and problem == Problem.OPTIC_MISSING:
+            link = answers.get(key._replace(check="link"))
+            if link is not None and link.status is Status.PASS:
+                why = "no optical module: a copper cable, and the link is UP"
+        elif key.check == "vnic" and problem == Problem.UNSUPPORTED:
+            spod = answers.get(CellKey(key.node, None, "spod"))
+            if spod is not None and spod.status is Status.SKIPPED:
+                why = "the node is in no super-pod"
+        if why:
+            changed[key] = replace(result, status=Status.SKIPPED, summary=why)
+    return changed
+
+
+def _of_no_cable(result: Result) -> bool:
+    """Whether a bad answer is what a port without cable and address gives; errors are not."""
+    if result.status is Status.ERROR:
+        return False
+    listed = result.value.get("problems")
+    if listed:
+        return all(entry["problem"] == Problem.CONF_NO_ADDRESS for entry in listed)
+    return True
 
 
 def addresses(answers: Results) -> dict[Device, Interface]:

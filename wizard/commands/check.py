@@ -27,7 +27,7 @@ async def check(arguments: argparse.Namespace) -> int:
     preset = load_preset(arguments.preset)
     only = _only(arguments.only)
     async with connected(preset, arguments) as fleet:
-        run = CheckRun(fleet, preset.cluster, only=only, full=arguments.full)
+        run = CheckRun.of(fleet, preset, only=only, full=arguments.full, width=arguments.width)
         book = Book(run, preset.name, preset.ignores)
         await follow(run)
         await book.keep()
@@ -60,7 +60,8 @@ async def follow(run: CheckRun) -> None:
         while not task.done():
             await asyncio.wait([task], timeout=_INTERVAL_S)
             done, total = run.progress
-            progress(f"checking: {done} of {total}, {run.board.count(Status.FAIL)} failed")
+            failed, left = run.board.count(Status.FAIL), run.estimate()
+            progress(f"checking: {done} of {total}, {failed} failed, about {left:.0f} s left")
         await task
     finally:
         task.cancel()

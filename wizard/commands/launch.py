@@ -30,7 +30,7 @@ async def launch(arguments: argparse.Namespace) -> int:
     async with connected(preset, arguments) as fleet:
         await Launch(fleet, preset).refuse()
         if not arguments.skip_checks:
-            await require_passed(preset, CheckRun(fleet, preset.cluster))
+            await require_passed(preset, CheckRun.of(fleet, preset))
         preset = await complete(preset, fleet)
         work = Launch(fleet, preset)
         for line in work.plan():

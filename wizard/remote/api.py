@@ -71,6 +71,18 @@ class JobResult:
         return self.exit_status in (124, 137)
 
 
+class Desk(Protocol):
+    """An open script on a node that runs each small command as soon as it is asked for."""
+
+    async def ask(self, job: Job) -> JobResult:
+        """Run a job now, beside those that run already (``lane`` is the caller's matter).
+
+        Raises ConnectionLost when the connection broke before the answer came. Giving up the
+        call leaves the job to its time limit; closing the desk ends all of them.
+        """
+        ...
+
+
 class Remote(Protocol):
     """One node over its one shared connection, opened on first use and again after a drop.
 
@@ -108,6 +120,14 @@ class Remote(Protocol):
 
         A job whose answer never came is not invented: after the last answer ConnectionLost is
         raised when any is missing.
+        """
+        ...
+
+    def desk(self, *, root: Root = "no") -> AbstractAsyncContextManager[Desk]:
+        """Open a desk: one channel for many small commands, whose order the caller decides.
+
+        With ``root`` all of it runs as root where that can be had; where not, it is a plain one,
+        on which jobs that must be root say so instead (see :class:`Job`).
         """
         ...
 

@@ -63,6 +63,11 @@ class ExecChannel(asyncssh.SSHClientSession[bytes]):
         """Whether it ended without telling how: the connection broke."""
         return self.exit_status is None and self.signal is None
 
+    def write(self, data: bytes) -> None:
+        """Write to the script's stdin; after the end it is dropped."""
+        if self._channel is not None and not self.ended.is_set():
+            self._channel.write(data)
+
     def abandon(self) -> None:
         """Have the node end the command, without waiting for it; output is dropped from now on."""
         self._sink = None

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shlex
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -25,6 +23,7 @@ from wizard.remote.api import Completed, Job, JobResult, Root
 from wizard.remote.audit import AuditLog
 from wizard.remote.buffers import Capture, Tail
 from wizard.remote.channel import ExecChannel
+from wizard.remote.desk import OpenDesk
 from wizard.remote.dial import Dialer, Target
 from wizard.remote.frames import FrameReader
 from wizard.remote.line import Line
@@ -179,6 +178,22 @@ class SSHRemote:
             count = f"{len(reader.missing)} of {len(jobs)} commands"
             raise faults.lost(self._node.label, self._node.rank, count)
 
+    @asynccontextmanager
+    async def desk(self, *, root: Root = "no") -> AsyncIterator[OpenDesk]:
+        """Open a desk; leaving the context ends on the node whatever still runs."""
+        denied = ""
+        try:
+            entry = await self._root.entry(root)
+        except NotPermitted as error:
+            entry, denied = PLAIN, str(error)
+        desk = OpenDesk(self._node, self._record, denied)
+        async with self._line.channel(entry, (shell.desk(nonce=desk.nonce),), desk.sink) as channel:
+            desk.open(channel)
+            try:
+                yield desk
+            finally:
+                desk.close()
+
     async def stream(self, command: str, *, root: Root = "no") -> AsyncIterator[bytes]:
         """Run shell text without a time limit and yield its merged output in raw chunks.
 
@@ -245,11 +260,7 @@ class SSHRemote:
         try:
             return await self._root.entry(need), jobs
         except NotPermitted as error:
-            words = shlex.quote(f"permission denied: {error}")
-            return PLAIN, [
-                replace(job, command=f"echo {words} >&2; exit 126") if job.root == "must" else job
-                for job in jobs
-            ]
+            return PLAIN, [shell.refused(job, str(error)) for job in jobs]
 
     async def _next(
         self, news: asyncio.Queue[JobResult | None], deadline: float

@@ -28,14 +28,17 @@ class _Partial:
 class FrameReader:
     """Puts answers together. ``ids`` are the jobs' own, in the order of the script.
 
+    A batch names all of them at the start; a desk's list grows while it is open (``grows``).
+
     Attributes:
         complete: header and trailer were seen, and every job answered: nothing was lost.
         started: the header was seen; before it everything is the login shell's noise.
     """
 
-    def __init__(self, nonce: str, ids: list[str]) -> None:
+    def __init__(self, nonce: str, ids: list[str], *, grows: bool = False) -> None:
         self._token = f"\x1e{nonce} ".encode()
         self._ids = ids
+        self._announced = 0 if grows else len(ids)
         self._buffer = bytearray()
         self._partial: dict[int, _Partial] = {}
         self._answered: set[int] = set()
@@ -99,7 +102,7 @@ class FrameReader:
 
     def _take(self, kind: bytes, number: int, flag: int, content: bytes) -> JobResult | None:
         if kind == b"H":
-            self.started = number == len(self._ids)
+            self.started = number == self._announced
         elif kind == b"T":
             self._trailer = number == len(self._ids)
         elif not 0 <= number < len(self._ids) or number in self._answered:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wizard.remote.api import Job
 
@@ -112,10 +113,33 @@ def batch(jobs: Sequence[Job], *, nonce: str, width: int) -> bytes:
     return "\n".join(["{", head + f" count={len(jobs)}", functions, _BATCH, "}", ""]).encode()
 
 
+def refused(job: Job, reason: str) -> Job:
+    """Return a job that says why it may not run, when it must be root; any other as it is."""
+    if job.root != "must":
+        return job
+    words = shlex.quote(f"permission denied: {reason}")
+    return replace(job, command=f"echo {words} >&2; exit 126")
+
+
+def desk(*, nonce: str) -> bytes:
+    """Return the script that runs each job as soon as it is asked for on stdin (:func:`asked`).
+
+    Frames are as for :func:`batch`, without a trailer. The end of stdin ends it and every job.
+    """
+    head = f"nonce={nonce} limit={JOB_LIMIT} chunk={CHUNK}"
+    return "\n".join(["{", head, _DESK, "}", ""]).encode()
+
+
+def asked(number: int, job: Job) -> bytes:
+    """Return what asks a :func:`desk` for a job: its fields, each ended by a NUL."""
+    fields = (str(number), f"{job.timeout_s:g}", job.command)
+    return "".join(f"{field}\0" for field in fields).encode()
+
+
 # Descriptors: 3 our stdout, 4 and 7 read ends and 5 and 6 write ends of a job's streams,
 # 8 the channel's stdin for the watchdog and later the tokens of lanes that ended, 9 the token of
 # who may write a frame: bash writes a line at a time, so frames of two lanes would mix.
-_BATCH = rf"""
+_JOB = rf"""
 exec 8<&0 3>&1 </dev/null >/dev/null 2>&1
 frame() {{
   read -r -u 9 _
@@ -159,14 +183,18 @@ job() {{
   [ -n "$renew" ] && {{ pipes; renew=''; }}
   frame x "$1" "$rc" "$began $ended"
 }}
-lane() {{
+"""
+
+_BATCH = (
+    _JOB
+    + r"""lane() {
   pid='' renew=''
   trap 'trap "" TERM; kill -TERM $pid $(jobs -p); exit 143' TERM
   pipes
   "lane_$1"
   echo >&8
-}}
-body() {{
+}
+body() {
   local i=0 free=$width
   set +m
   exec 8<&-; exec 8<> <(:) 9<> <(:)
@@ -179,14 +207,48 @@ body() {{
   done
   wait
   frame T "$count" 0 ''
-}}
+}
 set -m
 body & body=$!
 set +m
-{{ IFS= read -r -d '' _; kill -TERM -- -$body; }} <&8 3>&- & dog=$!
+{ IFS= read -r -d '' _; kill -TERM -- -$body; } <&8 3>&- & dog=$!
 exec 3>&- 8<&-
 wait $body
 kill -TERM -- -$body  # lanes that outlive a body that was killed
 kill $dog
 exit 0
 """
+)
+
+# As a lane of one job each; the reader of stdin is the watchdog itself.
+_DESK = (
+    _JOB
+    + r"""
+one() {
+  pid='' renew=''
+  trap 'trap "" TERM; kill -TERM $pid $(jobs -p); exit 143' TERM
+  pipes
+  job "$@"
+}
+desk() {
+  local number seconds command
+  set +m
+  exec 9<> <(:)
+  echo >&9
+  frame H 0 0 ''
+  while IFS= read -r -d '' number && IFS= read -r -d '' seconds && IFS= read -r -d '' command; do
+    one "$number" "$seconds" "$command" </dev/null 8<&- &
+  done <&8
+  trap '' TERM
+  kill -TERM 0
+  wait
+}
+set -m
+desk & desk=$!
+set +m
+exec 3>&- 8<&-
+wait $desk
+kill -TERM -- -$desk
+exit 0
+"""
+)

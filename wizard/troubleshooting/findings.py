@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wizard.checks.board import Board
+from wizard.checks.mesh import Device, Place, read_pings
 from wizard.checks.model import SEVERITY, CellKey, Result, Status
 from wizard.checks.problems import CONNECTION, Problem
 from wizard.cluster import Cluster
 from wizard.troubleshooting.context import Context
-from wizard.troubleshooting.pings import Device, read_matrix
 from wizard.troubleshooting.runbook import runbook
-
-Place = tuple[int, int | None]  # rank of the node, NPU or None for the node as a whole
 
 # whole nodes: every cell of the node says the same, and the node is named once
 _NODE_WIDE = CONNECTION | {
@@ -28,6 +26,7 @@ _NODE_WIDE = CONNECTION | {
     Problem.TOOL_BROKEN,
     Problem.PERMISSION,
     Problem.BUSY,
+    Problem.COMMAND_MISSING,
 }
 # what is wrong with a device and explains bad answers elsewhere; the first that holds is its cause
 _ROOTS = (Problem.NOT_RESPONDING, Problem.NO_DEVICE, Problem.LINK_DOWN, Problem.NO_IP)
@@ -37,7 +36,7 @@ _FOLLOWS = {
     Problem.LINK_DOWN: {"lldp", "net_health", "ping"},
     Problem.NO_IP: {"net_health", "netdetect", "gateway", "ping"},
 }
-_PINGS = {p for p in Problem if p.value.startswith("ping-")}
+_PINGS = {p for p in Problem if p.value.startswith(("ping-", "hccs-ping-"))}
 
 
 @dataclass(slots=True)
@@ -115,12 +114,13 @@ def findings(board: Board, cluster: Cluster) -> list[Finding]:
         else:
             for problem, place in _symptoms(result):
                 groups[_group_key(problem, result.status)].add(result, place)
-    for problem, places, cells in read_matrix(board, unexplained, _suspects(groups)):
-        group = groups[_group_key(problem, Status.FAIL)]
+    for reading in read_pings(board, unexplained, _suspects(groups)):
+        group = groups[_group_key(reading.problem, Status.FAIL)]
+        cells = [cell for key in reading.cells if (cell := board.get(key)) is not None]
         for cell in cells:
             group.severity = max(group.severity, cell.status, key=SEVERITY.index)
-        group.places.update(dict.fromkeys(places))
-        group.explained += [c for c in cells if (c.key.node, c.key.device) not in places]
+        group.places.update(dict.fromkeys(reading.culprits))
+        group.explained += [c for c in cells if (c.key.node, c.key.device) not in reading.culprits]
     found = [
         _finding(problem, group, context) for (problem, _), group in groups.items() if group.places
     ]
