@@ -20,12 +20,14 @@ from screens.checks import ChecksScreen
 from screens.hardware import HardwareScreen
 from screens.hostkeys import HostKeyScreen
 from screens.launch import LaunchScreen
+from screens.mesh import MeshScreen
 from screens.nodes import NodesScreen
 from screens.preview import PreviewScreen
 from screens.start import StartScreen
 from screens.troubleshooting import TroubleshootingScreen
 from screens.widgets.dialog import Answer, Confirm, TooSmall
 from screens.widgets.glyphs import use_ascii
+from wizard.checks.model import Status
 from wizard.paths import state_dir
 from wizard.session import Session, Step
 
@@ -65,6 +67,7 @@ class WizardApp(App[int]):
         self._launch_state = ""
         self._let_in = 0
         self._audit_problem = ""
+        self._checking = False
         use_ascii(ascii_only)
         if ascii_only:
             ScrollBar.renderer = _PlainScrollBar
@@ -87,10 +90,11 @@ class WizardApp(App[int]):
         if not self.is_running:  # on the way out the widgets go before the timer
             return
         screen = self.screen
-        if isinstance(screen, (StepScreen, HostKeyScreen)) and screen.is_mounted:
+        if isinstance(screen, (StepScreen, HostKeyScreen, MeshScreen)) and screen.is_mounted:
             screen.drain()
         self._drain_host_keys()
         self._drain_audit()
+        self._tell_checks(screen)
         launch = self.session.launch
         state = launch.state if launch is not None else ""
         if state != self._launch_state:
@@ -120,6 +124,25 @@ class WizardApp(App[int]):
             step = next((s for s in self.screen_stack if isinstance(s, StepScreen)), None)
             if step is not None:
                 step.reconnected()
+
+    def _tell_checks(self, screen: Screen[object]) -> None:
+        """Say that the checks are done to whoever looks elsewhere."""
+        session, running = self.session, self.session.checks_running
+        if running == self._checking:
+            return
+        self._checking = running
+        for below in self.screen_stack:
+            if isinstance(below, StepScreen):
+                below.show_steps()
+        if running or isinstance(screen, (ChecksScreen, MeshScreen, TroubleshootingScreen)):
+            return
+        failed, unknown = session.wrong(Status.FAIL), session.wrong(Status.ERROR)
+        counts = [f"{failed} failed"] * bool(failed) + [f"{unknown} unknown"] * bool(unknown)
+        self.notify(
+            f"The checks are done: {', '.join(counts) or 'none failed'}.",
+            severity="error" if counts else "information",
+            markup=False,
+        )
 
     def on_goto(self, message: Goto) -> None:
         """Show another step."""

@@ -53,8 +53,7 @@ class StepScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Stepper, heading, the step's own body, message line, buttons, keys."""
-        session = self.session
-        yield Stepper(STEP_NAMES, self.step, {*session.done}, {*session.problem_steps})
+        yield Stepper(STEP_NAMES, self.step)
         yield Static(self._heading(), id="heading", markup=False)
         yield from self.body()
         yield Static("", id="message", classes="-empty", markup=False)
@@ -65,6 +64,16 @@ class StepScreen(Screen[None]):
             if self.next_label:
                 yield Button(self.next_label, id="next", variant="primary", compact=True)
         yield Footer(show_command_palette=False)
+
+    def show_steps(self) -> None:
+        """Bring the line of steps in line with the session."""
+        session = self.session
+        busy: set[int] = {Step.CHECKS} if session.checks_running else set()
+        self.query_one(Stepper).show({*session.done}, {*session.problem_steps}, busy)
+
+    def on_screen_resume(self) -> None:
+        """What went on meanwhile may have changed the steps."""
+        self.show_steps()
 
     def _heading(self) -> Content:
         where = "   [simulated cluster]" if self.session.demo else ""

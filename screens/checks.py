@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from typing import ClassVar
 
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
+from screens import checkwords
 from screens.base import Goto, StepScreen
+from screens.checkfilter import CheckFilter
+from screens.ignoring import ask_reason
+from screens.mesh import MeshScreen
 from screens.results import place_name, result_content, result_text
 from screens.widgets.dialog import Notice
-from screens.widgets.glyphs import glyph
-from screens.widgets.matrix import CELL, LABEL, BoardMatrix
+from screens.widgets.matrix import WIDE, BoardMatrix
 from screens.widgets.matrixlayout import Place
-from screens.widgets.palette import COLOURS, plain
+from screens.widgets.palette import plain
 from screens.widgets.tabline import TabLine
 from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
 from wizard.errors import WizardError
 from wizard.session import Step
 
-BAD = (Status.FAIL, Status.ERROR)
+BAD = checkwords.BAD
+BY_HAND = ("up", "down", "left", "right", "tab", "n", "p", "x", "pageup", "pagedown", "slash")
 
 
 class ChecksScreen(StepScreen):
@@ -35,15 +38,22 @@ class ChecksScreen(StepScreen):
     heading = "Do all NPUs see the network and each other?"
     help_text = (
         "Checks only read; nothing on a node is changed. Each column is a device, each row a\n"
-        "check. Arrow keys move, Enter shows all about a cell, x goes to the next failure,\n"
-        "Page Up and Page Down change the node. An error (?) means that the answer is not known."
+        "check; the node's own checks stand below. Arrow keys move, Enter shows all about a\n"
+        "cell, n and p go through what is bad, Page Up and Page Down change the node. i ignores\n"
+        "what you know and accept, with a reason. An error (?) means: the answer is not known."
     )
     CSS_PATH = "checks.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n,x", "failure(1)", "Next bad", id="checks.failure", key_display="n"),
+        Binding("p", "failure(-1)", "Previous bad", show=False, id="checks.previous_failure"),
         Binding("r", "rerun", "Re-run", id="checks.rerun"),
         Binding("a", "all", "Run all", show=False, id="checks.all"),
-        Binding("f", "filter", "Failures", id="checks.filter"),
-        Binding("x", "failure", "Next bad", id="checks.failure"),
+        Binding("s", "stop", "Stop, go on", show=False, id="checks.stop"),
+        Binding("f", "filter", "Bad only", id="checks.filter"),
+        Binding("slash", "find", "Find", id="checks.find", key_display="/"),
+        Binding("m", "mesh", "Pings", id="checks.mesh"),
+        Binding("i", "ignore", "Ignore", id="checks.ignore"),
+        Binding("c", "changes", "Changes", show=False, id="checks.changes"),
         Binding("y", "copy", "Copy", id="checks.copy"),
         Binding("pagedown", "node(1)", "Next node", show=False, id="checks.next_node"),
         Binding("pageup", "node(-1)", "Previous node", show=False, id="checks.previous_node"),
@@ -53,13 +63,18 @@ class ChecksScreen(StepScreen):
         """Progress, nodes, matrices, detail."""
         self._board: Board | None = None
         self._seen = 0
+        self._cells = 0  # how many the board had when the matrices were laid out
         self._told = Content("")
         self._was_done = True
         self._moved = False
         self._current = 0
         self._shown: Result | None = None
+        self._filter = CheckFilter()
+        self._ignored: frozenset[CellKey] = frozenset()
         yield Static("", id="progress", markup=False)
+        yield Static("", id="network", classes="-empty", markup=False)
         yield TabLine([], id="nodes")
+        yield Input(placeholder="words of a check, status, node 1, device 3 ...", id="filter")
         yield Container(id="panes")
         with VerticalScroll(id="detail", can_focus=False):
             yield Static("", markup=False)
@@ -86,6 +101,7 @@ class ChecksScreen(StepScreen):
         if run is None:
             return
         self._board, self._seen, self._shown = run.board, 0, None
+        self._cells, self._ignored = len(run.board), frozenset()
         self._was_done, self._moved = False, False
         panes = self.query_one("#panes")
         await panes.remove_children()
@@ -108,13 +124,15 @@ class ChecksScreen(StepScreen):
         """Give every node a pane where there is room, else only the current one."""
         wide = self.size.width >= 120
         matrices = self._matrices
-        devices = max((len(m.layout_of.devices) for m in matrices), default=8)
-        columns = max(1, self.size.width // (LABEL + CELL * devices + 1))
+        columns = max(1, self.size.width // (WIDE + 1))
         panes = self.query_one("#panes")
         panes.styles.grid_size_columns = min(columns, max(len(matrices), 1)) if wide else 1
+        # looking for something, a node that has none of it is in the way
+        hits = [m for m in matrices if m.layout_of.rows] if self._filter.on else matrices
         for matrix in matrices:
-            matrix.display = wide or matrix.node == self._current
-        self.query_one(TabLine).display = not wide and len(matrices) > 1
+            shown = not hits or matrix in hits
+            matrix.display = shown if wide else matrix.node == self._current
+        self.query_one(TabLine).display = len(matrices) > (columns if wide else 1)
 
     def on_resize(self, event: events.Resize) -> None:
         """Panes come and go with the room."""
@@ -130,64 +148,49 @@ class ChecksScreen(StepScreen):
         changed = board.changed_since(self._seen)
         self._seen = board.revision
         if changed:
-            by_node: dict[int, list[CellKey]] = {}
-            for key in changed:
-                by_node.setdefault(key.node, []).append(key)
-            for matrix in self._matrices:
-                matrix.update_cells(by_node.get(matrix.node, ()))
-            self.query_one(TabLine).set_labels([self._tab(m) for m in self._matrices])
-        self._tell_progress()
+            self._take(changed, board)
+        self._take_ignores()
+        self._tell()
         self._show_detail()
         done = not self.session.checks_running
         if done and not self._was_done and not self._moved:
-            self._jump(first=True)
+            self._jump(1, first=True)
         self._was_done = done
 
-    def _tab(self, matrix: BoardMatrix) -> Content:
-        assert self._board is not None
-        bad = sum(self._board.count(status, matrix.node) for status in BAD)
-        going = self._board.count(Status.PENDING, matrix.node) + self._board.count(
-            Status.RUNNING, matrix.node
-        )
-        name = "fail" if bad else "running" if going else "pass"
-        count = f" {bad}" if bad else ""
-        return plain(f"node {matrix.node} ") + plain(f"{glyph(name)}{count}", COLOURS[name])
+    def _take(self, changed: list[CellKey], board: Board) -> None:
+        if len(board) != self._cells:  # the full mesh adds cells
+            self._cells = len(board)
+            for matrix in self._matrices:
+                matrix.take_keys()
+                matrix.refresh(layout=True)
+        by_node: dict[int, list[CellKey]] = {}
+        for key in changed:
+            by_node.setdefault(key.node, []).append(key)
+        for matrix in self._matrices:
+            if matrix.node in by_node:
+                matrix.update_cells(by_node[matrix.node])
 
-    def _tell_progress(self) -> None:
-        text = self._progress()
+    def _take_ignores(self) -> None:
+        book = self.session.book
+        ignored = frozenset(book.settled(every_s=1.0).ignored) if book is not None else frozenset()
+        if ignored != self._ignored:
+            touched, self._ignored = ignored ^ self._ignored, ignored
+            for matrix in self._matrices:
+                matrix.ignored = ignored
+                matrix.update_cells(key for key in touched if key.node == matrix.node)
+            self._shown = None
+
+    def _tell(self) -> None:
+        text = checkwords.progress(self.session)
         if (text.plain, text.spans) != (self._told.plain, self._told.spans):
             self._told = text
             self.query_one("#progress", Static).update(text)
-
-    def _progress(self) -> Content:
-        run, session = self.session.checks, self.session
-        assert run is not None
-        done, total = run.progress
-        failed, unknown, warned = (
-            run.board.count(status) for status in (Status.FAIL, Status.ERROR, Status.WARN)
-        )
-        counts = plain("")
-        for count, word, style in (
-            (failed, "failed", "bold $text-error"),
-            (unknown, "unknown", "bold $text-accent"),
-            (warned, "warned", "$text-warning"),
-        ):
-            if count:
-                counts += plain(", ") + plain(f"{count} {word}", style)
-        if session.checks_running:
-            filled = 20 * done // max(total, 1)
-            bar = "#" * filled + "-" * (20 - filled)
-            # a clock would cost a write to a slow terminal every second
-            clock = "" if "SSH_CONNECTION" in os.environ else f", {run.duration_s:.0f} s"
-            return plain(f"[{bar}] {done} of {total}") + counts + plain(clock)
-        if session.checks_error:
-            return plain(f"The checks stopped: {session.checks_error}", "$text-error")
-        took = f"{done} of {total} checks done in {run.duration_s:.0f} s"
-        if failed or unknown:
-            return plain(took) + counts + plain(". Next explains.")
-        if done < total:
-            return plain(f"{took}, stopped. Press r to run the rest.", "$text-warning")
-        return plain(f"{glyph('pass')} All {total} checks passed", "$text-success") + counts
+            tabs = [checkwords.tab(self.session, m.node) for m in self._matrices]
+            self.query_one(TabLine).set_labels(tabs)
+        network, line = checkwords.network(self.session), self.query_one("#network", Static)
+        if line.has_class("-empty") == bool(network.plain) or str(line.content) != network.plain:
+            line.set_class(not network.plain, "-empty")
+            line.update(network)
 
     # -- the cell under the cursor
 
@@ -202,7 +205,10 @@ class ChecksScreen(StepScreen):
             if self._shown is None or self._shown.key != result.key:
                 self.query_one("#detail").scroll_home(animate=False)
             self._shown = result
-            self.query_one("#detail Static", Static).update(result_content(result))
+            self.query_one("#detail Static", Static).update(self._about(result))
+
+    def _about(self, result: Result) -> Content:
+        return result_content(result, checkwords.about(self.session, result.key))
 
     def on_board_matrix_moved(self, event: BoardMatrix.Moved) -> None:
         """The details follow the cursor; Enter shows them whole."""
@@ -211,7 +217,7 @@ class ChecksScreen(StepScreen):
         self.query_one(TabLine).current = self._current
         self._show_detail()
         if event.opened and event.matrix.selected is not None:
-            self.app.push_screen(Notice(result_content(event.matrix.selected)))
+            self.app.push_screen(Notice(self._about(event.matrix.selected)))
 
     def on_tab_line_changed(self, event: TabLine.Changed) -> None:
         """Show another node."""
@@ -221,7 +227,7 @@ class ChecksScreen(StepScreen):
 
     def on_key(self, event: events.Key) -> None:
         """Remember that the user moves by hand: the cursor is then left alone."""
-        if event.key in ("up", "down", "left", "right", "tab", "x", "pageup", "pagedown"):
+        if event.key in BY_HAND:
             self._moved = True
         super().on_key(event)
 
@@ -241,23 +247,25 @@ class ChecksScreen(StepScreen):
         if 0 <= node < len(self._matrices):
             self._go_to_node(node)
 
-    def action_failure(self) -> None:
-        """Go to the next failed cell, over all nodes, and from the last to the first."""
-        self._jump(first=False)
+    def action_failure(self, by: int) -> None:
+        """Go to the next or previous bad cell, over all nodes, and round at the ends."""
+        self._jump(by)
 
-    def _jump(self, *, first: bool) -> None:
+    def _jump(self, by: int, *, first: bool = False) -> None:
         places = [(m.node, place) for m in self._matrices for place in m.failures]
         if not places:
             if not first:
-                self.say("Nothing has failed.", "pass")
+                text = "Nothing failed among what is shown." if self._filter.on else ""
+                self.say(text or "Nothing has failed. Ctrl+N goes on.", "pass")
             return
         matrix = self._matrix
-        here = (self._current, matrix.cursor if matrix else (0, 0))
-        # a ping that fails is more often a consequence than a cause
-        own = [p for p in places if not self._is_ping(*p)]
-        node, place = (own or places)[0]
-        if not first:
+        here = (self._current, matrix.cursor if matrix else Place(0, 0))
+        if first:  # a ping that fails is more often a consequence than a cause
+            node, place = next((p for p in places if not self._is_ping(*p)), places[0])
+        elif by > 0:
             node, place = next((p for p in places if p > here), places[0])
+        else:
+            node, place = next((p for p in reversed(places) if p < here), places[-1])
         self._go_to_node(node)
         matrix = self._matrix
         if matrix is not None:
@@ -269,11 +277,52 @@ class ChecksScreen(StepScreen):
 
     def action_filter(self) -> None:
         """Show only rows in which something is wrong, or all."""
-        on = not any(matrix.failures_only for matrix in self._matrices)
+        self._filter.bad_only = not self._filter.bad_only
+        self._show_filtered()
+
+    def action_find(self) -> None:
+        """Type what to look for; Enter keeps it, Esc shows everything again."""
+        line = self.query_one("#filter", Input)
+        line.add_class("-open")
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show what matches while it is typed."""
+        event.stop()
+        self._filter.words = event.value
+        self._show_filtered()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go back to the cells that match."""
+        event.stop()
+        self._close_filter(keep=True)
+
+    def _close_filter(self, *, keep: bool) -> None:
+        line = self.query_one("#filter", Input)
+        if not keep:
+            line.value = ""
+        line.set_class(bool(line.value), "-open")
+        hits = [m for m in self._matrices if m.layout_of.rows]
+        if hits and self._matrix not in hits:
+            self._current = hits[0].node
+        self._go_to_node(self._current)
+
+    def _show_filtered(self) -> None:
+        self._filter.take(self._board, self._ignored)
+        shows = self._filter.shows if self._filter.on else None
         for matrix in self._matrices:
-            matrix.show_failures_only(on)
-        self.say("Showing failures only; f shows all rows." if on else "")
+            matrix.show_only(shows)
+        self._arrange()
+        self.say(self._filter.told)
         self._show_detail()
+
+    def action_back(self) -> None:
+        """Leave the line that finds, then the filter, then the step."""
+        line = self.query_one("#filter", Input)
+        if line.has_class("-open"):
+            self._close_filter(keep=False)
+        else:
+            super().action_back()
 
     def action_rerun(self) -> None:
         """Run again what failed; what never ran counts as well."""
@@ -294,6 +343,42 @@ class ChecksScreen(StepScreen):
             return
         await self._rebuild()
 
+    def action_stop(self) -> None:
+        """Stop the checks, or go on with what has no answer yet."""
+        if self.session.checks_running:
+            self.session.cancel_checks()
+            self.say("Stopping. What was answered stays; s goes on.")
+        elif self.session.resume_checks():
+            self.say("Going on with what has no answer yet.")
+        else:
+            self.say("Everything has an answer.", "pass")
+
+    def action_mesh(self) -> None:
+        """Show the pings as a square, node by node."""
+        if self.session.checks is not None:
+            self.app.push_screen(MeshScreen(self.session))
+
+    def action_changes(self) -> None:
+        """Show what changed since the last run."""
+        book = self.session.book
+        if book is None or self.session.checks_running:
+            self.say("The checks must have run to an end for that.")
+            return
+        lines = [plain(f"Network: {line}\n") for line in book.network]
+        text = plain("").join([*lines, checkwords.changes(book.since)])
+        self.app.push_screen(Notice(text))
+
+    @work
+    async def action_ignore(self) -> None:
+        """Ignore the cell under the cursor, with a reason; or judge it again."""
+        matrix = self._matrix
+        result = matrix.selected if matrix else None
+        if result is not None:
+            said = await ask_reason(self.app, self.session, [result], place_name(result.key))
+            if said:
+                self.say(*said)
+                self.drain()
+
     def action_copy(self) -> None:
         """Copy all about the cell under the cursor."""
         if self._shown is not None:
@@ -305,7 +390,6 @@ class ChecksScreen(StepScreen):
 
     def action_next(self) -> None:
         """Go to the problems, or past them when there are none."""
-        board = self._board
-        bad = board is None or any(board.count(s) for s in (*BAD, Status.WARN))
-        going = self.session.checks_running
+        bad = any(self.session.wrong(status) for status in (*BAD, Status.WARN))
+        going = self.session.checks_running or self.session.checks is None
         self.post_message(Goto(Step.TROUBLESHOOTING if bad or going else Step.PREVIEW))

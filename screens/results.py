@@ -21,13 +21,15 @@ def place_name(key: CellKey) -> str:
     return words
 
 
-def result_content(result: Result) -> Content:
-    """Return the result for a pane; everything remote is plain text."""
+def result_content(result: Result, note: Content | None = None) -> Content:
+    """Return the result for a pane, ``note`` under its summary; everything remote is plain."""
     text = plain(f"{place_name(result.key)}  ", "bold") + status_text(result.status)
     if result.host:
         text += plain(f"  {result.host}", "$text-muted")
     if result.summary:
         text += plain(f"\n{result.summary}")
+    if note is not None and note.plain:
+        text += plain("\n") + note.rstrip()
     if result.status is Status.PENDING:
         return text + plain("\nNot asked yet.", "$text-muted")
     if result.status is Status.RUNNING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wizard.autosave import Autosave, Saved
 from wizard.cluster import Precision, Series
@@ -46,6 +46,14 @@ class Answers:
         self.draft = Draft.from_preset(preset.model_dump(mode="json", exclude_defaults=True))
         self.loaded = preset.name
         self._changed(Step.HARDWARE)
+
+    def take_ignores(self, ignores: list[dict[str, Any]]) -> None:
+        """Note which faults are ignored, as a preset has them; nothing rests on that answer."""
+        self.draft.extra.pop("ignores", None)
+        if ignores:
+            self.draft.extra["ignores"] = ignores
+        if not self.demo:
+            self.autosave.put(self.draft, self.step.name)
 
     def begin_new(self) -> None:
         """Start over with no answers."""

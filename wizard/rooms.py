@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +21,7 @@ from wizard.logbuffer import LogBuffer
 from wizard.remote.api import Fleet, Remote
 
 if TYPE_CHECKING:
+    from wizard.checks.book import Book
     from wizard.presets import Preset
     from wizard.recipes import Choice
     from wizard.scripts import NodeScripts
@@ -29,6 +31,8 @@ class CheckRunLike(Protocol):
     """A run of the checks; its state can be read at any time."""
 
     board: Board
+    cluster: Cluster
+    started_at: datetime | None
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -51,6 +55,18 @@ class CheckRunLike(Protocol):
 
     async def rerun(self, keys: Iterable[CellKey]) -> None:
         """Answer these cells again."""
+        ...
+
+    async def resume(self) -> None:
+        """Answer what was not answered before it was stopped."""
+        ...
+
+    async def run_mesh(self) -> None:
+        """Ping every pair of devices across nodes that was not pinged yet."""
+        ...
+
+    def estimate(self, *, full: bool = False) -> float:
+        """Seconds that what is open will take; of the full mesh with ``full``."""
         ...
 
 
@@ -236,6 +252,11 @@ def _check_run(fleet: Fleet, preset: Preset) -> CheckRunLike:
     return run
 
 
+def _book(run: CheckRunLike, preset: Preset) -> Book:
+    book: Book = import_module("wizard.checks.book").Book(run, preset.name, preset.ignores)
+    return book
+
+
 def _launch(fleet: Fleet, preset: Preset) -> LaunchLike:
     launch: LaunchLike = import_module("wizard.launch").Launch(fleet, preset)
     return launch
@@ -310,6 +331,7 @@ class Rooms:
 
     open_fleet: Callable[[Cluster], Fleet] = _open_fleet
     check_run: Callable[[Fleet, Preset], CheckRunLike] = _check_run
+    book: Callable[[CheckRunLike, Preset], Book] = _book
     launch: Callable[[Fleet, Preset], LaunchLike] = _launch
     open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
     complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from wizard import ignoring
 from wizard.answers import Answers, Step
 from wizard.background import Background, sentence
-from wizard.checks.model import CellKey, Status
+from wizard.checks.model import CellKey, Result, Status
 from wizard.cluster import Cluster, Precision, Series
 from wizard.conversation import Conversation, Message
 from wizard.errors import UsageError
@@ -24,6 +25,7 @@ from wizard.remote.text import clean
 from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
 
 if TYPE_CHECKING:
+    from wizard.checks.book import Book
     from wizard.presets import Preset
     from wizard.scripts import NodeScripts
 
@@ -39,6 +41,7 @@ class Session(Answers):
     def __init__(self, *, rooms: Rooms | None = None, demo: bool = False) -> None:
         super().__init__(rooms or Rooms(), demo=demo)
         self.checks: CheckRunLike | None = None
+        self.book: Book | None = None  # what ``checks`` amounts to: ignores, history
         self.checks_error = ""
         self.launch: LaunchLike | None = None
         self.launch_error = ""
@@ -94,8 +97,7 @@ class Session(Answers):
         """The visited steps at which something is wrong or has to be looked at again."""
         steps = set(self.needs_review)
         if self.checks is not None:
-            board = self.checks.board
-            if board.count(Status.FAIL) or board.count(Status.ERROR):
+            if self.wrong(Status.FAIL) or self.wrong(Status.ERROR):
                 steps.add(Step.CHECKS)
             if self.checks_are_of_other_nodes:
                 steps.add(Step.CHECKS)
@@ -145,19 +147,25 @@ class Session(Answers):
         self.cancel_checks()
         self.checks_error = ""
         self.checks, self._checked = self.rooms.check_run(self.fleet(), preset), preset.cluster
+        self.book = self.rooms.book(self.checks, preset)
         self.needs_review.discard(Step.CHECKS)
-        self._work.start("checks", self._run_checks(self.checks))
+        self._work.start("checks", self._answer_checks(self.checks.run(), self.book))
 
-    async def _run_checks(self, run: CheckRunLike) -> None:
-        await run.run()
+    async def _answer_checks(self, work: Coroutine[Any, Any, Any], book: Book) -> None:
+        await work
+        await book.keep()
+
+    def wrong(self, status: Status, node: int | None = None) -> int:
+        """How many cells have this status and are not ignored, on one node or on all."""
+        return self.book.open(status, node) if self.book is not None else 0
 
     def rerun(self, keys: Iterable[CellKey]) -> bool:
         """Run these cells again; False when checks run already or there is nothing to run."""
         wanted = list(keys)
-        if self.checks is None or self.checks_running or not wanted:
+        if self.checks is None or self.book is None or self.checks_running or not wanted:
             return False
         self.checks_error = ""
-        self._work.start("checks", self.checks.rerun(wanted))
+        self._work.start("checks", self._answer_checks(self.checks.rerun(wanted), self.book))
         return True
 
     def rerun_failed(self) -> bool:
@@ -179,15 +187,46 @@ class Session(Answers):
             concerned = (r for r in self.checks.board if {r.key.node, r.key.peer_node} & ranks)
             self.rerun([r.key for r in concerned if r.status in RERUN])
 
+    def resume_checks(self) -> bool:
+        """Answer what has no answer yet; False when checks run or everything has one."""
+        if self.checks is None or self.book is None or self.checks_running:
+            return False
+        if not self.book.unanswered:
+            return False
+        self.checks_error = ""
+        self._work.start("checks", self._answer_checks(self.checks.resume(), self.book))
+        return True
+
+    def start_mesh(self) -> bool:
+        """Ping every pair of NPUs that was not pinged yet; False when checks run."""
+        if self.checks is None or self.book is None or self.checks_running:
+            return False
+        self.checks_error = ""
+        self._work.start("checks", self._answer_checks(self.checks.run_mesh(), self.book))
+        return True
+
     def cancel_checks(self) -> None:
         """Stop the checks that run; what has been answered stays."""
         self._work.cancel("checks")
 
     def findings(self) -> list[FindingLike]:
         """Explain what the checks found; empty when all is well or nothing was checked."""
-        if self.checks is None or self._checked is None:
-            return []
-        return self.rooms.findings(self.checks.board, self._checked)
+        return [] if self.book is None else [*self.book.findings()]
+
+    def ignore(self, results: Iterable[Result], reason: str) -> str:
+        """Ignore the problems of these cells, from now on and in the preset; return where it is.
+
+        Raises:
+            ValueError: one of them cannot be ignored, or the reason is no honest line.
+            PresetError: the saved preset of that name could not be written.
+        """
+        if self.book is None:
+            return ""
+        return ignoring.ignore(self, self.book, results, reason)
+
+    def judge_again(self, results: Iterable[Result]) -> bool:
+        """Take back what is ignored of these cells; False when nothing is."""
+        return self.book is not None and ignoring.judge_again(self, self.book, results)
 
     async def complete_preset(self) -> Preset:
         """Return the preset with ``local_ip`` and ``nic`` of every node, asked from the nodes.

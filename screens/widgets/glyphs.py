@@ -16,6 +16,7 @@ _UNICODE = {
     "pending": "·",
     "running": "~",
     "skipped": "-",
+    "ignored": "i",
     "ready": "✓",
     "failed": "✗",
     "aborted": "-",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -15,13 +16,17 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from screens.widgets.glyphs import glyph
-from screens.widgets.matrixlayout import Layout, Place, most_telling
+from screens.widgets.matrixlayout import ACROSS, Layout, Place, most_telling
 from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
 
 HEADER = 2  # title and device numbers, always in sight
 LABEL = 11
 CELL = 3
+NAMED = 14  # a check of the node: its sign and its name
+WIDE = 59  # sixteen devices, or four names; two such panes fit into 120 columns
+IGNORED = "ignored"
+BAD = (Status.FAIL, Status.ERROR)
 _COUNTED = ((Status.FAIL, "failed"), (Status.ERROR, "unknown"), (Status.WARN, "warned"))
 
 
@@ -43,6 +48,7 @@ class BoardMatrix(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "matrix--title",
         "matrix--head",
+        "matrix--ignored",
         *(f"matrix--{s}" for s in Status),
     }
     DEFAULT_CSS = """
@@ -55,6 +61,7 @@ class BoardMatrix(ScrollView, can_focus=True):
     BoardMatrix > .matrix--fail { color: $text-error; text-style: bold; }
     BoardMatrix > .matrix--error { color: $text-accent; text-style: bold; }
     BoardMatrix > .matrix--running { color: $text-primary; }
+    BoardMatrix > .matrix--ignored { color: $text-warning; }
     BoardMatrix > .matrix--pending, BoardMatrix > .matrix--skipped { color: $text-muted; }
     """
 
@@ -68,31 +75,31 @@ class BoardMatrix(ScrollView, can_focus=True):
     def __init__(self, node: int, title: str, board: Board) -> None:
         super().__init__(id=f"matrix{node}")
         self.node, self._title, self._board = node, title, board
-        self._all = [result.key for result in board if result.key.node == node]
-        self.failures_only = False
+        self.ignored: Collection[CellKey] = frozenset()
+        self._shows: Callable[[CellKey], bool] | None = None  # None: everything
         self.cursor = Place(0, 0)
-        self.layout_of = Layout(self._all)
-        self._fit()
+        self.take_keys()
 
     # -- what is shown
 
-    def _fit(self) -> None:
-        rows, columns = self.layout_of.rows, self.layout_of.devices
-        width = LABEL + CELL * max(len(columns), 8)
-        self.virtual_size = Size(width, HEADER + max(len(rows), 1))
-        self.styles.height = HEADER + max(len(rows), 1)
+    def take_keys(self) -> None:
+        """Take up which cells the board has for this node: more may have come."""
+        self._all = [result.key for result in self._board if result.key.node == self.node]
+        self._devices = sorted({key.device for key in self._all if key.device is not None})
+        self._lay_out()
 
-    def show_failures_only(self, on: bool) -> None:
-        """Hide rows in which nothing is wrong, or show all rows."""
-        self.failures_only = on
-        keys = self._all
-        if on:
-            bad = {k for k in keys if self._status(k) in (Status.FAIL, Status.ERROR, Status.WARN)}
-            rows = {(k.check, k.peer_node) for k in bad}
-            keys = [k for k in keys if (k.check, k.peer_node) in rows]
+    def _lay_out(self) -> None:
+        keys = self._all if self._shows is None else [k for k in self._all if self._shows(k)]
+        self.layout_of = Layout(keys, self._devices)
+        rows = max(len(self.layout_of.rows), 1)
+        self.virtual_size = Size(WIDE, HEADER + rows)
+        self.styles.height = HEADER + rows
+
+    def show_only(self, shows: Callable[[CellKey], bool] | None) -> None:
+        """Show the cells that a rule lets through, or all; the cursor stays on its cell."""
         here = self.selected
-        self.layout_of = Layout(keys)
-        self._fit()
+        self._shows = shows
+        self._lay_out()
         self.cursor = (self.layout_of.place(here.key) if here else None) or Place(0, 0)
         self.refresh(layout=True)
 
@@ -112,40 +119,52 @@ class BoardMatrix(ScrollView, can_focus=True):
 
     @property
     def failures(self) -> list[Place]:
-        """Places where something failed or could not be checked, row by row."""
-        bad = (Status.FAIL, Status.ERROR)
-        places = {self.layout_of.place(k) for k in self._all if self._status(k) in bad}
+        """Places where something failed or could not be checked and is not ignored, by rows."""
+        places = {
+            self.layout_of.place(key)
+            for key in self._all
+            if self._status(key) in BAD and key not in self.ignored
+        }
         return sorted(place for place in places if place is not None)
 
     def update_cells(self, keys: Iterable[CellKey]) -> None:
         """Repaint the cells that changed, and the count."""
-        touched = False
+        touched = stale = False
         for key in keys:
             touched = True
-            if self.failures_only and self.layout_of.place(key) is None:
-                self.show_failures_only(True)
-            self._refresh_place(self.layout_of.place(key))
-        if touched:
+            place = self.layout_of.place(key)
+            if self._shows is not None and self._shows(key) != (place is not None):
+                stale = True
+            self._refresh_place(place)
+        if stale:
+            self.show_only(self._shows)
+        elif touched:
             self.refresh(Region(0, 0, self.size.width, 1))
 
     def _refresh_place(self, place: Place | None) -> None:
-        if place is None:
+        if place is None or place.row >= len(self.layout_of.rows):
             return
         y = HEADER + place.row - self.scroll_offset.y
         if HEADER <= y < self.size.height:
             of_node = self.layout_of.rows[place.row].of_node
-            width = self.size.width - LABEL if of_node else CELL
-            x = LABEL + (0 if of_node else CELL * place.column) - self.scroll_offset.x
+            width = NAMED if of_node else CELL
+            x = (1 if of_node else LABEL) + width * place.column - self.scroll_offset.x
             self.refresh(Region(x, y, width, 1))
 
     # -- cursor
 
     def action_move(self, rows: int, columns: int) -> None:
-        """Move the cursor."""
-        layout = self.layout_of
-        row = max(0, min(self.cursor.row + rows, len(layout.rows) - 1))
-        last = max(len(layout.devices) - 1, 0)
-        self.go_to(Place(row, max(0, min(self.cursor.column + columns, last))))
+        """Move the cursor; between devices and the node's own checks it keeps its place across."""
+        layout, (row, column) = self.layout_of, self.cursor
+        if not layout.rows:
+            return
+        target = layout.near(row + rows, column + columns)
+        old, new = layout.rows[min(row, len(layout.rows) - 1)], layout.rows[target.row]
+        if old.of_node != new.of_node and layout.devices:
+            ratio = len(layout.devices) / ACROSS
+            across = int(column / ratio) if new.of_node else int(column * ratio)
+            target = layout.near(target.row, across)
+        self.go_to(target)
 
     def go_to(self, place: Place) -> None:
         """Put the cursor on a cell and bring it into sight."""
@@ -175,8 +194,10 @@ class BoardMatrix(ScrollView, can_focus=True):
         """Put the cursor where the mouse points."""
         row = event.y - HEADER + self.scroll_offset.y
         if event.y >= HEADER and row < len(self.layout_of.rows):
-            column = (event.x - LABEL + self.scroll_offset.x) // CELL
-            self.go_to(Place(row, max(0, min(column, len(self.layout_of.devices) - 1))))
+            x = event.x + self.scroll_offset.x
+            of_node = self.layout_of.rows[row].of_node
+            column = (x - 1) // NAMED if of_node else (x - LABEL) // CELL
+            self.go_to(self.layout_of.near(row, column))
 
     # -- drawing
 
@@ -198,42 +219,58 @@ class BoardMatrix(ScrollView, can_focus=True):
         return strip.crop_extend(x, x + self.size.width, base)
 
     def _counts(self) -> str:
-        done = sum(1 for key in self._all if self._status(key).final)
-        words = [f" {self._title}  {done}/{len(self._all)}"]
+        board, total = self._board, len(self._all)
+        done = total - sum(board.count(s, self.node) for s in (Status.PENDING, Status.RUNNING))
+        words = [f" {self._title}  {done}/{total}"]
+        soft = Counter(self._status(key) for key in self.ignored if key.node == self.node)
         for status, word in _COUNTED:
-            if count := self._board.count(status, self.node):
+            if count := board.count(status, self.node) - soft[status]:
                 words.append(f"{glyph(status)} {count} {word}")
-        if len(words) == 1 and done == len(self._all):
+        if soft:
+            words.append(f"{glyph(IGNORED)} {sum(soft.values())} ignored")
+        if len(words) == 1 and done == total:
             words.append(f"{glyph(Status.PASS)} passed")
         return "  ".join(words)
 
     def _row(self, number: int) -> Strip:
         if not 0 <= number < len(self.layout_of.rows):
-            text = " nothing failed on this node" if self.failures_only and number == 0 else ""
+            text = " nothing to show on this node" if self._shows and number == 0 else ""
             return Strip([Segment(text, self._style("head"))])
         row = self.layout_of.rows[number]
-        segments = [Segment(f"{row.label:<{LABEL}}", self.rich_style)]
         if row.of_node:
-            result = self.result_at(Place(number, 0))
-            if result is not None:
-                here = self._is_cursor(number, self.cursor.column)
-                segments.append(self._cell(result.status, here))
-                words = f" {result.status} {result.summary}"
-                segments.append(Segment(words, self._style(result.status)))
+            segments = [Segment(" ", self.rich_style)]
+            for column in sorted(row.cells):
+                segments += self._named(Place(number, column))
             return Strip(segments)
+        segments = [Segment(f"{row.label:<{LABEL}}", self.rich_style)]
         for column in range(len(self.layout_of.devices)):
-            result = self.result_at(Place(number, column))
+            place = Place(number, column)
+            here = self._is_cursor(number, column)
+            result = self.result_at(place)
             if result is None:
-                segments.append(Segment(" " * CELL, self.rich_style))
+                segments.append(Segment("[ ]" if here else "   ", self._style("head")))
             else:
-                segments.append(self._cell(result.status, self._is_cursor(number, column)))
+                segments.append(self._cell(self._sign_of(result), here))
         return Strip(segments)
+
+    def _named(self, place: Place) -> list[Segment]:
+        result = self.result_at(place)
+        if result is None:
+            return [Segment(" " * NAMED, self.rich_style)]
+        name = self._sign_of(result)
+        text = f"{result.key.check:<{NAMED - CELL}}"
+        quiet = name in (Status.PASS, Status.PENDING, Status.SKIPPED)
+        style = self.rich_style if quiet else self._style(name)
+        return [self._cell(name, self._is_cursor(*place)), Segment(text, style)]
+
+    def _sign_of(self, result: Result) -> str:
+        return IGNORED if result.key in self.ignored else result.status.value
 
     def _is_cursor(self, row: int, column: int) -> bool:
         return self.has_focus and self.cursor == (row, column)
 
-    def _cell(self, status: Status, cursor: bool) -> Segment:
-        style = self._style(status)
+    def _cell(self, name: str, cursor: bool) -> Segment:
+        style = self._style(name)
         if cursor:
-            return Segment(f"[{glyph(status)}]", style + Style(reverse=True))
-        return Segment(f" {glyph(status)} ", style)
+            return Segment(f"[{glyph(name)}]", style + Style(reverse=True))
+        return Segment(f" {glyph(name)} ", style)

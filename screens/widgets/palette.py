@@ -17,6 +17,7 @@ COLOURS = {
     "error": "$text-accent",
     "unreachable": "$text-accent",
     "warn": "$text-warning",
+    "ignored": "$text-warning",
     "review": "$text-warning",
     "aborted": "$text-warning",
     "stopped": "$text-muted",

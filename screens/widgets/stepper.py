@@ -11,15 +11,24 @@ from screens.widgets.glyphs import glyph
 
 
 class Stepper(Widget):
-    """Numbered step names; visited ones carry a check mark, stale ones a ``!``."""
+    """Numbered step names; visited ones carry a check mark, stale ones a ``!``, busy ones ``~``."""
 
     DEFAULT_CSS = """
     Stepper { height: 1; background: $panel; }
     """
 
-    def __init__(self, names: Sequence[str], current: int, done: set[int], stale: set[int]) -> None:
+    def __init__(self, names: Sequence[str], current: int) -> None:
         super().__init__()
-        self._names, self._current, self._done, self._stale = names, current, done, stale
+        self._names, self._current = names, current
+        self._done: set[int] = set()
+        self._stale: set[int] = set()
+        self._busy: set[int] = set()
+
+    def show(self, done: set[int], stale: set[int], busy: set[int]) -> None:
+        """Mark the steps; nothing is drawn when nothing changed."""
+        if (done, stale, busy) != (self._done, self._stale, self._busy):
+            self._done, self._stale, self._busy = done, stale, busy
+            self.refresh()
 
     def render(self) -> Content:
         """Return the line; 79 cells with our eight steps."""
@@ -28,6 +37,8 @@ class Stepper(Widget):
             sign, style = str(index + 1), "$text-muted"
             if index == self._current:
                 style = "bold reverse"
+            elif index in self._busy:
+                sign, style = glyph("running"), "$text-primary"
             elif index in self._stale:
                 sign, style = glyph("review"), "$text-warning"
             elif index in self._done:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class FakeCheckRun:
         self.done = asyncio.Event()
         self.running = False
         self.duration_s = 12.0
+        self.started_at: datetime | None = None  # None: is not kept in the history
         self.reruns: list[list[CellKey]] = []
         self.board.expect(self._keys())
 
@@ -123,6 +125,25 @@ class FakeCheckRun:
         finally:
             self.running = False
         return self.board
+
+    async def resume(self) -> None:
+        await self.rerun([r.key for r in self.board if not r.status.final])
+
+    async def run_mesh(self) -> None:
+        devices = range(self.cluster.series.devices)
+        ranks = [node.rank for node in self.cluster.nodes]
+        await self.rerun(
+            CellKey(a, i, "ping", b, j)
+            for a in ranks
+            for b in ranks
+            if a != b
+            for i in devices
+            for j in devices
+            if self.board.get(CellKey(a, i, "ping", b, j)) is None
+        )
+
+    def estimate(self, *, full: bool = False) -> float:
+        return 125.0 if full else 12.0
 
     async def rerun(self, keys: Iterable[CellKey]) -> None:
         wanted = list(keys)

@@ -28,10 +28,10 @@ async def test_the_checks_start_and_show_what_comes_in(world: World, open_wizard
         world.run.answer(CellKey(0, 1, "lldp"), Status.FAIL)
         await until(pilot, lambda: "✗ 1 failed" in shown(pilot))
         row = next(line for line in shown(pilot).splitlines() if line.startswith(" lldp"))
-        assert row.split()[1:4] == ["✓", "✗", "·"]
+        assert row.split()[1:4] == ["[✓]", "✗", "·"]
         world.run.finish()
         await until(pilot, lambda: "All" in shown(pilot) and "checks passed" in shown(pilot))
-        await pilot.press("n")
+        await pilot.press("ctrl+n")
         await at(pilot, Step.PREVIEW)
 
 

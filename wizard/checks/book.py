@@ -7,27 +7,16 @@ compares it with the one before. Both faces use it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 
-from wizard.checks.board import Board
 from wizard.checks.changes import Since, compare
 from wizard.checks.history import History, run_id
-from wizard.checks.ignores import Ignore
-from wizard.checks.model import Result
-from wizard.checks.report import Report, Run, make_report, to_json
-from wizard.cluster import Cluster
-
-
-@dataclass
-class _Snapshot:
-    """A run as it stands now, for a thread to work on while the engine goes on."""
-
-    board: Board
-    cluster: Cluster
-    started_at: datetime | None
-    duration_s: float
+from wizard.checks.ignores import Ignore, Settled, settle
+from wizard.checks.model import Status
+from wizard.checks.problems import Problem
+from wizard.checks.report import Report, Run, findings_of, make_report, to_json, topology_of
+from wizard.troubleshooting.findings import Finding
 
 
 class Book:
@@ -46,7 +35,63 @@ class Book:
         self.ignores = list(ignores)
         self.since: Since | None = None
         self.problem = ""
+        self._settled: Settled | None = None
+        self._of = (-1, 0)  # what ``_settled`` is of: the board's revision, the ignores
+        self._at = 0.0
+        self._unanswered = (-1, 0)  # revision of the board, and what was counted then
+        self._network: tuple[int, tuple[str, ...]] = (-1, ())
         self._history = history or History(preset, run.cluster)
+
+    @property
+    def run(self) -> Run:
+        """The run that it is about."""
+        return self._run
+
+    def settled(self, every_s: float = 0.0) -> Settled:
+        """Return the board in the light of the ignores; not anew more often than ``every_s``."""
+        if not self.ignores:
+            return Settled(self._run.board, {})
+        now = (self._run.board.revision, hash(tuple(self.ignores)))
+        stale = now != self._of and (
+            now[1] != self._of[1] or time.monotonic() - self._at >= every_s
+        )
+        if self._settled is None or stale:
+            self._settled = settle(self._run.board, self._run.cluster, self.ignores)
+            self._of, self._at = now, time.monotonic()
+        return self._settled
+
+    def open(self, status: Status, node: int | None = None) -> int:
+        """Return how many cells have a status and are not ignored, on one node or on all."""
+        ignored = self.settled(every_s=1.0).ignored
+        soft = sum(
+            applied.status is status and node in (None, key.node)
+            for key, applied in ignored.items()
+        )
+        return max(0, self._run.board.count(status, node) - soft)
+
+    @property
+    def unanswered(self) -> int:
+        """How many cells have no answer: never asked, or stopped before one came."""
+        revision = self._run.board.revision
+        if self._unanswered[0] != revision:
+            count = sum(
+                not r.status.final or r.value.get("problem") == Problem.CANCELLED
+                for r in self._run.board
+            )
+            self._unanswered = (revision, count)
+        return self._unanswered[1]
+
+    @property
+    def network(self) -> tuple[str, ...]:
+        """How the NPUs are joined, in sentences."""
+        revision = self._run.board.revision
+        if self._network[0] != revision:
+            self._network = (revision, topology_of(self._run))
+        return self._network[1]
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong now, worst first; an ignored finding is a warning and says why."""
+        return findings_of(self.settled(), self._run.cluster)
 
     def report(self) -> Report:
         """Return what the run amounts to now."""
@@ -57,24 +102,17 @@ class Book:
 
         That it cannot be kept never stops the work: ``problem`` says why.
         """
-        run = self._run
-        if run.started_at is None:
+        if self._run.started_at is None:
             return
-        answers = list(run.board)
-        snapshot = _Snapshot(Board(), run.cluster, run.started_at, run.duration_s)
-        network = {name: getattr(run, name) for name in ("topology",) if hasattr(run, name)}
-        for name, value in network.items():
-            setattr(snapshot, name, value)
         try:
-            self.since = await asyncio.to_thread(self._keep, snapshot, answers)
+            # the run has ended: nothing writes to its board while the thread reads
+            self.since = await asyncio.to_thread(self._keep, self._run)
             self.problem = ""
         except OSError as error:
             self.problem = f"The run could not be kept in {self._history.folder}: {error.strerror}."
 
-    def _keep(self, run: _Snapshot, answers: list[Result]) -> Since | None:
+    def _keep(self, run: Run) -> Since | None:
         assert run.started_at is not None
-        for result in answers:
-            run.board.put(result)
         name = run_id(run.started_at)
         report = to_json(make_report(run, self._preset, ignores=self.ignores))
         before = self._history.last(before=name)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from wizard.checks.board import Board
 from wizard.checks.changes import Since, key_of
-from wizard.checks.ignores import Applied, Ignore, settle
+from wizard.checks.ignores import Applied, Ignore, Settled, settle
 from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.outcome import STATUSES, exit_status, verdict
 from wizard.cluster import Cluster, Node, Precision, Series
@@ -81,9 +81,6 @@ def make_report(
 ) -> Report:
     """Return what a run amounts to now, in the light of the preset's ignores."""
     settled = settle(run.board, run.cluster, ignores)
-    found = findings(settled.board, run.cluster)
-    for key, applied in settled.ignored.items():
-        _note(found, settled.board.get(key), applied)
     board = Board()
     for result in settled.board:  # the run goes on writing to its own
         board.put(result)
@@ -93,12 +90,21 @@ def make_report(
         board=board,
         started_at=run.started_at or datetime.now(UTC),
         duration_s=run.duration_s,
-        findings=tuple(found),
+        findings=tuple(findings_of(settled, run.cluster)),
         ignored=settled.ignored,
         unused=tuple(_unused(ignore, why) for ignore, why in settled.unused),
         since=since,
-        **_network(run),
+        topology=topology_of(run),
+        mesh=readings_of(run),
     )
+
+
+def findings_of(settled: Settled, cluster: Cluster) -> list[Finding]:
+    """Return what is wrong, worst first; a finding that is ignored says why."""
+    found = findings(settled.board, cluster)
+    for key, applied in settled.ignored.items():
+        _note(found, settled.board.get(key), applied)
+    return found
 
 
 def _note(found: list[Finding], result: Result | None, applied: Applied) -> None:
@@ -127,9 +133,16 @@ def _unused(ignore: Ignore, why: str) -> dict[str, str]:
     }
 
 
-def _network(run: Run) -> dict[str, tuple[str, ...]]:
-    """Return what the run knows of the network, in sentences."""
-    return {"topology": (), "mesh": ()}
+def topology_of(run: Run) -> tuple[str, ...]:
+    """Return how the NPUs are joined, in sentences; nothing from a run that does not know."""
+    topology = getattr(run, "topology", None)
+    return (str(topology.text),) if topology is not None else ()
+
+
+def readings_of(run: Run) -> tuple[str, ...]:
+    """Return what the pings say together, in sentences; nothing from a run that does not read."""
+    readings = getattr(run, "readings", None)
+    return tuple(str(reading.text) for reading in readings()) if readings is not None else ()
 
 
 def to_json(report: Report) -> dict[str, Any]:
