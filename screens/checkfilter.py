@@ -32,9 +32,12 @@ class CheckFilter:
         """What is shown, for the message line; "" when everything is."""
         parts = ["what is bad"] if self.bad_only else []
         parts += [f"“{self.words.strip()}”"] if self.words.strip() else []
-        keys = ["f shows all"] if self.bad_only else []
-        keys += ["/ then Esc ends the search"] if self.words.strip() else []
-        return f"Showing only {' and '.join(parts)}; {', '.join(keys)}." if parts else ""
+        keys = ["f"] if self.bad_only else []
+        keys += ["Esc"] if self.words.strip() else []
+        word = "shows" if len(keys) == 1 else "show"
+        if not parts:
+            return ""
+        return f"Only {' and '.join(parts)}; {' and '.join(keys)} {word} the rest."
 
     def take(self, board: Board | None, ignored: Collection[CellKey]) -> None:
         """Look at this board from now on."""

@@ -49,12 +49,12 @@ class ChecksScreen(StepScreen):
         Binding("r", "rerun", "Re-run", id="checks.rerun"),
         Binding("a", "all", "Run all", show=False, id="checks.all"),
         Binding("s", "stop", "Stop, go on", show=False, id="checks.stop"),
-        Binding("f", "filter", "Bad only", id="checks.filter"),
+        Binding("f", "filter", "Bad only", show=False, id="checks.filter"),
         Binding("slash", "find", "Find", id="checks.find", key_display="/"),
         Binding("m", "mesh", "Pings", id="checks.mesh"),
         Binding("i", "ignore", "Ignore", id="checks.ignore"),
         Binding("c", "changes", "Changes", show=False, id="checks.changes"),
-        Binding("y", "copy", "Copy", id="checks.copy"),
+        Binding("y", "copy", "Copy", show=False, id="checks.copy"),
         Binding("pagedown", "node(1)", "Next node", show=False, id="checks.next_node"),
         Binding("pageup", "node(-1)", "Previous node", show=False, id="checks.previous_node"),
     ]
@@ -201,11 +201,13 @@ class ChecksScreen(StepScreen):
     def _show_detail(self) -> None:
         matrix = self._matrix
         result = matrix.selected if matrix else None
-        if result is not self._shown and result is not None:
-            if self._shown is None or self._shown.key != result.key:
-                self.query_one("#detail").scroll_home(animate=False)
-            self._shown = result
-            self.query_one("#detail Static", Static).update(self._about(result))
+        if result is self._shown:
+            return
+        if self._shown is None or result is None or self._shown.key != result.key:
+            self.query_one("#detail").scroll_home(animate=False)
+        self._shown = result
+        text = self._about(result) if result is not None else plain("Nothing is shown here.")
+        self.query_one("#detail Static", Static).update(text)
 
     def _about(self, result: Result) -> Content:
         return result_content(result, checkwords.about(self.session, result.key))
@@ -373,7 +375,9 @@ class ChecksScreen(StepScreen):
         """Ignore the cell under the cursor, with a reason; or judge it again."""
         matrix = self._matrix
         result = matrix.selected if matrix else None
-        if result is not None:
+        if result is None:
+            self.say("There is no cell under the cursor.")
+        else:
             said = await ask_reason(self.app, self.session, [result], place_name(result.key))
             if said:
                 self.say(*said)

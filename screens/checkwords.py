@@ -88,11 +88,12 @@ def tab(session: Session, node: int) -> Content:
     """Return a node's label: its name, and how it stands."""
     run = session.checks
     assert run is not None
-    bad = sum(session.wrong(status, node) for status in BAD)
+    failed, unknown = (session.wrong(status, node) for status in BAD)
     going = run.board.count(Status.PENDING, node) + run.board.count(Status.RUNNING, node)
     warned = session.wrong(Status.WARN, node)
-    name = "fail" if bad else "running" if going else "warn" if warned else "pass"
-    count = f" {bad or warned}" if bad or (warned and name == "warn") else ""
+    ladder = (("fail", failed), ("error", unknown), ("running", going), ("warn", warned))
+    name, number = next(((name, n) for name, n in ladder if n), ("pass", 0))
+    count = f" {number}" if number and name != "running" else ""
     return plain(f"node {node} ") + plain(f"{glyph(name)}{count}", COLOURS[name])
 
 

@@ -85,7 +85,10 @@ class MeshScreen(Screen[None]):
         self._pair = (source, target)
         devices = self.session.checks.cluster.series.devices if self.session.checks else 0
         heads = [(f"n{source} d{n}", f" {n}") for n in range(devices)]
-        self.query_one(MeshGrid).show(f"to n{target}", heads, self._device_cells())
+        grid = self.query_one(MeshGrid)
+        grid.show(f"to n{target}", heads, self._device_cells())
+        if bad := list(grid.bad()):
+            grid.go_to(bad[0])
         self._say_cell()
 
     def _node_cells(self, pairs: object) -> dict[Square, tuple[Status, str]]:
@@ -94,7 +97,10 @@ class MeshScreen(Screen[None]):
         for source, target in list(pairs):  # type: ignore[call-overload]
             pair = self._view.pairs[source, target]
             bad = sum(pair.counts[s] for s in (Status.FAIL, Status.ERROR, Status.WARN))
-            found[source, target] = (pair.status, str(bad) if bad else "")
+            found[source, target] = (
+                pair.status,
+                "" if not bad else str(bad) if bad < 100 else "++",
+            )
         return found
 
     def _device_cells(self) -> dict[Square, tuple[Status, str]]:
@@ -154,9 +160,13 @@ class MeshScreen(Screen[None]):
         readings = readings_of(run)
         text = plain("What the pings say together\n", "bold")
         lines = [plain(f"{line}\n") for line in readings]
-        passed = self._view is not None and self._view.counts[Status.PASS]
-        none = "All pings pass." if passed else "Nothing yet."
-        text += plain("").join(lines) if lines else plain(none, "$text-success")
+        counts = self._view.counts if self._view is not None else {}
+        none = plain("Nothing yet.", "$text-muted")
+        if bad := sum(counts.get(status, 0) for status in (Status.FAIL, Status.ERROR)):
+            none = plain(f"{bad} pings failed for reasons of their own; n shows them.")
+        elif counts.get(Status.PASS):
+            none = plain("All pings pass.", "$text-success")
+        text += plain("").join(lines) if lines else none
         self.query_one("#reading", Static).update(text)
 
     # -- the cell under the cursor

@@ -100,7 +100,9 @@ class BoardMatrix(ScrollView, can_focus=True):
         here = self.selected
         self._shows = shows
         self._lay_out()
-        self.cursor = (self.layout_of.place(here.key) if here else None) or Place(0, 0)
+        place = self.layout_of.place(here.key) if here else None
+        self.cursor = place or next(iter(self.failures), self.layout_of.first)
+        self.scroll_to(y=max(0, self.cursor.row - self.size.height + HEADER + 1), animate=False)
         self.refresh(layout=True)
 
     def _status(self, key: CellKey) -> Status:

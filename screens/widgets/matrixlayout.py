@@ -81,6 +81,11 @@ class Layout:
             return []
         return self.rows[place.row].cells.get(place.column, [])
 
+    @property
+    def first(self) -> Place:
+        """Return the first place that holds a cell."""
+        return min(self._places.values(), default=Place(0, 0))
+
     def near(self, row: int, column: int) -> Place:
         """Return the place nearest to a row and column, which may lie outside."""
         if not self.rows:

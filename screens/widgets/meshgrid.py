@@ -20,7 +20,8 @@ from wizard.checks.model import Status
 
 HEADER = 1
 LABEL = 10
-CELL = 5
+CELL, NARROW = 5, 4  # with two digits between brackets; without, or where many must fit
+MANY = 14  # more columns than that are narrow, to fit into 80
 Square = tuple[int, int]  # row, column
 
 
@@ -58,6 +59,7 @@ class MeshGrid(ScrollView, can_focus=True):
         self._corner = ""
         self._heads: Sequence[tuple[str, str]] = ()  # of the row, of the column
         self._cells: dict[Square, tuple[Status, str]] = {}
+        self._wide = CELL
         self.cursor: Square = (0, 0)
 
     def show(
@@ -65,8 +67,10 @@ class MeshGrid(ScrollView, can_focus=True):
     ) -> None:
         """Show another square, with the cursor on its first cell."""
         self._corner, self._heads, self._cells = corner, heads, dict(cells)
+        plain = not any(text for _, text in cells.values())
+        self._wide = NARROW if plain or len(heads) > MANY else CELL
         self.cursor = min(cells, default=(0, 0))
-        self.virtual_size = Size(LABEL + CELL * len(heads), HEADER + len(heads))
+        self.virtual_size = Size(LABEL + self._wide * len(heads), HEADER + len(heads))
         self.styles.height = HEADER + max(len(heads), 1)
         self.scroll_to(0, 0, animate=False)
         self.refresh(layout=True)
@@ -79,9 +83,9 @@ class MeshGrid(ScrollView, can_focus=True):
                 self._refresh(square)
 
     def _refresh(self, square: Square) -> None:
-        x, y = LABEL + CELL * square[1], HEADER + square[0]
+        x, y = LABEL + self._wide * square[1], HEADER + square[0]
         if y - self.scroll_offset.y >= HEADER:
-            self.refresh(Region(x - self.scroll_offset.x, y - self.scroll_offset.y, CELL, 1))
+            self.refresh(Region(x - self.scroll_offset.x, y - self.scroll_offset.y, self._wide, 1))
 
     # -- cursor
 
@@ -95,7 +99,9 @@ class MeshGrid(ScrollView, can_focus=True):
         """Put the cursor on a cell and bring it into sight."""
         old, self.cursor = self.cursor, square
         self.scroll_to_region(
-            Region(LABEL + CELL * square[1], square[0], CELL, 1 + HEADER), animate=False, force=True
+            Region(LABEL + self._wide * square[1], square[0], self._wide, 1 + HEADER),
+            animate=False,
+            force=True,
         )
         for one in (old, square):
             self._refresh(one)
@@ -120,7 +126,7 @@ class MeshGrid(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse points."""
         row = event.y - HEADER + self.scroll_offset.y
-        column = (event.x - LABEL + self.scroll_offset.x) // CELL
+        column = (event.x - LABEL + self.scroll_offset.x) // self._wide
         if event.y >= HEADER and 0 <= row < len(self._heads) and 0 <= column < len(self._heads):
             self.go_to((row, column))
 
@@ -132,7 +138,7 @@ class MeshGrid(ScrollView, can_focus=True):
         head = self.get_component_rich_style("mesh--head")
         if y < HEADER:
             segments = [Segment(_fit(self._corner, LABEL), head)]
-            segments += [Segment(_fit(column, CELL), head) for _, column in self._heads]
+            segments += [Segment(_fit(column, self._wide), head) for _, column in self._heads]
         else:
             segments = self._row(y - HEADER + top, head)
         return Strip(segments).crop_extend(x, x + self.size.width, self.rich_style)
@@ -148,9 +154,9 @@ class MeshGrid(ScrollView, can_focus=True):
             here = self.has_focus and self.cursor == (row, column)
             if here:
                 body = f"[{sign}{text}]"
-                segments.append(Segment(_fit(body, CELL), style + Style(reverse=True)))
+                segments.append(Segment(_fit(body, self._wide), style + Style(reverse=True)))
             else:
-                segments.append(Segment(_fit(f" {sign}{text}", CELL), style))
+                segments.append(Segment(_fit(f" {sign}{text}", self._wide), style))
         return segments
 
 
