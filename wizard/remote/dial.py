@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from wizard.errors import AuthenticationFailed, RemoteError, UnknownHostKey, Unreachable
 from wizard.remote import faults, hostkeys, login
 from wizard.remote.credentials import KeyFileError, KeyRing, Offer
+from wizard.remote.greeting import greeting
 from wizard.remote.jumps import Connection, JumpHosts
 from wizard.remote.keyledger import KeyLedger
 from wizard.remote.proxy import Proxy
@@ -216,9 +217,13 @@ class Dialer:
             except asyncssh.HostKeyNotVerifiable as error:
                 raise hostkeys.explain(target.label, target.rank, error.reason, witness) from error
             except (OSError, asyncssh.Error) as error:
-                raise self._told(way, error) from error
+                raise await self._told(way, error) from error
 
-    def _told(self, way: _Way, error: Exception) -> RemoteError:
+    async def _told(self, way: _Way, error: Exception) -> RemoteError:
+        said = None
+        if faults.needs_greeting(error) and way.via is None and not way.proxy_command:
+            limit_s = min(1.0, self.limits.connect_s / 2)
+            said = await greeting(way.config.host, way.config.port, limit_s)
         return faults.connect_error(
             error,
             way.target.label,
@@ -226,6 +231,7 @@ class Dialer:
             port=way.config.port,
             user=way.config.user,
             timeout_s=self.limits.connect_s,
+            greeting=said,
         )
 
     async def _patiently(self, way: _Way, client: login.Login, offer: Offer) -> Connection:

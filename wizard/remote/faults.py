@@ -15,15 +15,46 @@ from wizard.errors import (
     RemoteError,
     Unreachable,
 )
+from wizard.remote.greeting import quoted
 from wizard.remote.text import clean
 
+_TURNED_AWAY = (  # how OpenSSH says so, in place of its greeting
+    "Not allowed at this time",
+    "Exceeded MaxStartups",
+)
 _NO_ROUTE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
 
 
+def needs_greeting(error: Exception) -> bool:
+    """Whether asking the port once more would tell more than the error does."""
+    if isinstance(error, (TimeoutError, ConnectionResetError, BrokenPipeError)):
+        return True
+    known = (asyncssh.PermissionDenied, asyncssh.ChannelOpenError)
+    return isinstance(error, asyncssh.Error) and not isinstance(error, known)
+
+
 def connect_error(
-    error: Exception, who: str, *, rank: int | None, port: int, user: str, timeout_s: float
+    error: Exception,
+    who: str,
+    *,
+    rank: int | None,
+    port: int,
+    user: str,
+    timeout_s: float,
+    greeting: bytes | None = None,
 ) -> RemoteError:
-    """Say why no connection to ``who`` (a label) came about."""
+    """Say why no connection to ``who`` (a label) came about.
+
+    Args:
+        error: what asyncssh or the system raised.
+        who: the node or jump host, as a label.
+        rank: the node's; None for a jump host.
+        port: that was tried.
+        user: whom we wanted to log in as.
+        timeout_s: time limit of connecting.
+        greeting: what the port said when it was asked once more
+            (:func:`wizard.remote.greeting.greeting`); None: not asked, or it took no connection.
+    """
     if isinstance(error, RemoteError):
         return error
     if isinstance(error, asyncssh.PermissionDenied):
@@ -33,8 +64,37 @@ def connect_error(
             hint=f"Check that `ssh -p {port} {user}@…` works without a password: user,"
             " identity_file, ssh-agent.",
         )
-    reason, hint = _reason(error, port, timeout_s)
+    known = _answered(error, greeting, port, timeout_s) if greeting is not None else None
+    reason, hint = known or _reason(error, port, timeout_s)
     return Unreachable(f"{who} cannot be reached: {reason}.", node=rank, hint=hint, retryable=True)
+
+
+def _answered(error: Exception, said: bytes, port: int, timeout_s: float) -> tuple[str, str] | None:
+    """Name what answers on the port; None when the error itself says it best."""
+    wrong_port = "Is it really the SSH server's port?"
+    if said.startswith(b"SSH-2.") or not said:
+        if not isinstance(error, TimeoutError):
+            return None
+        if not said:
+            return (
+                f"port {port} takes the connection, but nothing answered within {timeout_s:g} s",
+                f"Does its sshd hang? {wrong_port}",
+            )
+        return (
+            f"its SSH server answers on port {port}, but the login did not end within"
+            f" {timeout_s:g} s",
+            "Is the host overloaded, or does its login wait (for DNS, or a file system)?",
+        )
+    if said.startswith(b"HTTP/"):
+        return f"what answers on port {port} is a web server", wrong_port
+    if said.startswith(b"SSH-"):
+        return f"the SSH server on port {port} is too old for us ({quoted(said)})", wrong_port
+    if words := quoted(said):
+        hint = wrong_port
+        if words.startswith(_TURNED_AWAY):
+            hint = "sshd turns clients away for a while (PerSourcePenalties, MaxStartups): wait."
+        return f"what answers on port {port} is no SSH server; it says: {words}", hint
+    return f"what answers on port {port} is no SSH server", wrong_port
 
 
 def _reason(error: Exception, port: int, timeout_s: float) -> tuple[str, str]:
@@ -51,7 +111,7 @@ def _reason(error: Exception, port: int, timeout_s: float) -> tuple[str, str]:
         return "there is no route to it", "Check the address, the network and any VPN."
     if isinstance(error, asyncssh.ChannelOpenError):
         return (
-            f"the jump host could not open a connection to port {port} ({error.reason})",
+            f"the jump host could not open a connection to port {port} ({_words(error)})",
             "Check that the jump host can reach it and allows forwarding.",
         )
     if isinstance(error, (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError)):
@@ -61,10 +121,15 @@ def _reason(error: Exception, port: int, timeout_s: float) -> tuple[str, str]:
         )
     if isinstance(error, asyncssh.Error):
         return (
-            f"what answers on port {port} does not speak SSH as we do ({error.reason})",
+            f"what answers on port {port} does not speak SSH as we do ({_words(error)})",
             "Is it really the SSH server's port?",
         )
-    return f"{error}" or type(error).__name__, ""
+    return clean(f"{error}") or type(error).__name__, ""
+
+
+def _words(error: asyncssh.Error | asyncssh.ChannelOpenError) -> str:
+    """Return the other side's words: they are its own, and may be anything."""
+    return clean(error.reason).strip().replace("\n", " ")[:200] or "no reason given"
 
 
 def lost(who: str, rank: int, what: str) -> ConnectionLost:

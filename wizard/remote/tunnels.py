@@ -13,6 +13,7 @@ import asyncssh
 
 from wizard.cluster import Node
 from wizard.errors import RemoteError
+from wizard.remote.text import clean
 
 _SOCKET_LIMIT = 100  # bytes of a Unix socket's path that every system takes
 
@@ -29,8 +30,9 @@ async def tunnel(
         try:
             listener = await connection.forward_local_path_to_port(str(path), host, port)
         except (OSError, asyncssh.Error) as error:
+            words = clean(f"{error}")
             raise RemoteError(
-                f"A tunnel to {host}:{port} on {node.label} could not be opened: {error}.",
+                f"A tunnel to {host}:{port} on {node.label} could not be opened: {words}.",
                 node=node.rank,
                 retryable=True,
             ) from error
