@@ -23,6 +23,7 @@ from screens.launch import LaunchScreen
 from screens.mesh import MeshScreen
 from screens.nodes import NodesScreen
 from screens.preview import PreviewScreen
+from screens.secrets import SecretScreen
 from screens.start import StartScreen
 from screens.troubleshooting import TroubleshootingScreen
 from screens.widgets.dialog import Answer, Confirm, TooSmall
@@ -42,6 +43,8 @@ SCREENS: dict[Step, type[StepScreen]] = {
     Step.LAUNCH: LaunchScreen,
     Step.CHAT: ChatScreen,
 }
+
+_DRAINED = (StepScreen, HostKeyScreen, MeshScreen, SecretScreen)
 
 
 class _PlainScrollBar(ScrollBarRender):
@@ -90,9 +93,10 @@ class WizardApp(App[int]):
         if not self.is_running:  # on the way out the widgets go before the timer
             return
         screen = self.screen
-        if isinstance(screen, (StepScreen, HostKeyScreen, MeshScreen)) and screen.is_mounted:
+        if isinstance(screen, _DRAINED) and screen.is_mounted:
             screen.drain()
         self._drain_host_keys()
+        self._drain_secrets()
         self._drain_audit()
         self._tell_checks(screen)
         launch = self.session.launch
@@ -143,6 +147,12 @@ class WizardApp(App[int]):
             severity="error" if counts else "information",
             markup=False,
         )
+
+    def _drain_secrets(self) -> None:
+        """Ask for a passphrase or password that nodes wait for, once no other question is open."""
+        desk = self.session.secrets
+        if desk.pending is not None and not isinstance(self.screen, ModalScreen):
+            self.push_screen(SecretScreen(desk, desk.pending))
 
     def on_goto(self, message: Goto) -> None:
         """Show another step."""

@@ -19,6 +19,7 @@ from wizard.checks.model import CellKey, Result
 from wizard.cluster import Cluster
 from wizard.logbuffer import LogBuffer
 from wizard.remote.api import Fleet, Remote
+from wizard.remote.secrets import Secrets
 
 if TYPE_CHECKING:
     from wizard.checks.book import Book
@@ -239,11 +240,13 @@ class StoreLike(Protocol):
         ...
 
 
-def _open_fleet(cluster: Cluster) -> Fleet:
+def _open_fleet(cluster: Cluster, secrets: Secrets) -> Fleet:
     from wizard.paths import state_dir  # noqa: PLC0415
 
     audit = import_module("wizard.remote.audit").AuditLog(state_dir() / "audit.jsonl")
-    fleet: Fleet = import_module("wizard.remote.fleet").open_fleet(cluster, audit=audit)
+    fleet: Fleet = import_module("wizard.remote.fleet").open_fleet(
+        cluster, audit=audit, secrets=secrets
+    )
     return fleet
 
 
@@ -329,7 +332,7 @@ def _store() -> StoreLike:
 class Rooms:
     """The factories; the defaults are the real ones."""
 
-    open_fleet: Callable[[Cluster], Fleet] = _open_fleet
+    open_fleet: Callable[[Cluster, Secrets], Fleet] = _open_fleet
     check_run: Callable[[Fleet, Preset], CheckRunLike] = _check_run
     book: Callable[[CheckRunLike, Preset], Book] = _book
     launch: Callable[[Fleet, Preset], LaunchLike] = _launch

@@ -23,6 +23,7 @@ from wizard.hostkeydesk import HostKeyDesk
 from wizard.remote.api import Fleet
 from wizard.remote.text import clean
 from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
+from wizard.secretdesk import SecretDesk
 
 if TYPE_CHECKING:
     from wizard.checks.book import Book
@@ -56,6 +57,7 @@ class Session(Answers):
         self.host_keys = HostKeyDesk(
             lambda: self._fleet[1] if self._fleet else None, self._work, self._ask_again
         )
+        self.secrets = SecretDesk()
         self._let_in: set[int] = set()  # ranks whose host keys were accepted, not yet asked again
         self._simulated = AsyncExitStack()
 
@@ -114,7 +116,8 @@ class Session(Answers):
             if self._fleet is not None:
                 # A launch may still be followed through it; it is closed with the session.
                 self._retired.append(self._fleet[1])
-            self._fleet = (cluster, self.rooms.open_fleet(cluster))
+            secrets = self.secrets.secrets_for(cluster.nodes)
+            self._fleet = (cluster, self.rooms.open_fleet(cluster, secrets))
         return self._fleet[1]
 
     @property

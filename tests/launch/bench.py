@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from wizard.cluster import Node
-from wizard.errors import RemoteError, Unreachable
+from wizard.errors import NotPermitted, RemoteError, Unreachable
 from wizard.launch import Launch
 from wizard.presets import Preset, parse_preset
-from wizard.remote.api import Completed, Job, JobResult
+from wizard.remote.api import Completed, Job, JobResult, Root
 from wizard.scripts import LaunchLabels, NodeScripts, image, served_model
 
 RPC = 13389  # of the guide, on node 0
@@ -78,6 +78,8 @@ class FakeNode:
         (self.files / "image").touch()
         self.socket = self.home / "api.sock"
         self.unreachable = False
+        self.denies = False  # docker's socket is not for the user that we are
+        self.sudo: NotPermitted | None = None  # why root cannot be had
         self.lose: list[str] = []  # commands containing these lose their answer, once each
         self.streams = 0
 
@@ -162,11 +164,22 @@ class FakeNode:
         )
 
     async def run(
-        self, command: str, *, timeout_s: float = 30.0, stdin: bytes = b"", limit: int = 1 << 20
+        self,
+        command: str,
+        *,
+        timeout_s: float = 30.0,
+        stdin: bytes = b"",
+        limit: int = 1 << 20,
+        root: Root = "no",
     ) -> Completed:
         from wizard.errors import ConnectionLost
 
         self._reach()
+        if self.denies and root == "no" and ("docker" in command or "container.sh" in command):
+            said = b"permission denied while trying to connect to the Docker daemon socket"
+            return Completed(command, 1, b"", said, 0.0)
+        if root == "must" and self.sudo is not None:
+            raise self.sudo
         process = await self._spawn(command)
         try:
             async with asyncio.timeout(timeout_s):
@@ -183,8 +196,9 @@ class FakeNode:
     def batch(self, jobs: Sequence[Job], *, width: int = 4) -> AsyncIterator[JobResult]:
         raise NotImplementedError
 
-    async def stream(self, command: str) -> AsyncIterator[bytes]:
+    async def stream(self, command: str, *, root: Root = "no") -> AsyncIterator[bytes]:
         self._reach()
+        assert not self.denies or root == "must", "docker's socket is closed to this user"
         process = await self._spawn(command)
         assert process.stdout is not None
         self.streams += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
-from wizard.errors import LaunchError, Unreachable, UsageError
+from wizard.errors import LaunchError, NotPermitted, Unreachable, UsageError
 from wizard.scripts import api_port
 
 pytestmark = pytest.mark.usefixtures("no_devices")
@@ -149,3 +149,19 @@ async def test_the_log_of_node_0_is_shown_while_the_workers_wait(fleet: FakeFlee
     fleet.nodes[0].listens(RPC)
     await task
     assert work.ranks[0].log.tail(5) == ["INFO Platform plugin ascend is activated"]
+
+
+async def test_docker_that_is_not_for_our_user_is_used_by_sudo(fleet: FakeFleet) -> None:
+    for node in fleet.nodes:
+        node.denies = True
+    work = await started(fleet)
+    assert [n.status for n in fleet.nodes] == ["running", "running"]
+    await work.stop()
+    assert [n.status for n in fleet.nodes] == ["absent", "absent"]
+
+
+async def test_docker_that_no_sudo_opens_is_told_with_both_reasons(fleet: FakeFleet) -> None:
+    fleet.nodes[1].denies = True
+    fleet.nodes[1].sudo = NotPermitted("sudo refused the password of the user ops.")
+    with pytest.raises(LaunchError, match=r"node 1 .*may not use docker.*sudo refused the pass"):
+        await asyncio.wait_for(launch(fleet).start(), 10)

@@ -20,6 +20,7 @@ from wizard.logbuffer import LogBuffer
 from wizard.presets import Preset, parse_preset
 from wizard.remote.api import Fleet, Remote
 from wizard.remote.keyledger import KeyLedger
+from wizard.remote.secrets import Secrets
 from wizard.remote.shownkey import ShownKey
 from wizard.rooms import Rooms
 
@@ -301,7 +302,7 @@ class World:
     def launch(self) -> FakeLaunch:
         return self.launches[-1]
 
-    def _open_fleet(self, cluster: Cluster) -> Fleet:
+    def _open_fleet(self, cluster: Cluster, secrets: Secrets) -> Fleet:
         self.fleets.append(FakeFleet(cluster))
         return self.fleets[-1]  # type: ignore[return-value]
 

@@ -7,22 +7,23 @@ launch id, so that it is simply done again (ssh.md, "Supervising").
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from wizard.errors import ConnectionLost, LaunchError
+from wizard.errors import ConnectionLost, LaunchError, NotPermitted
 from wizard.launch.runtime import (
     STOP_S,
     Container,
     Listing,
     Runtime,
+    denied,
     engine_error,
     home_path,
     listens,
     parse_listing,
 )
 from wizard.launch.state import RankState
-from wizard.remote.api import Completed, Remote
+from wizard.remote.api import Completed, Remote, Root
 
 T = TypeVar("T")
 LAUNCHES = "~/.v32-wizard/launches"
@@ -52,6 +53,7 @@ class LaunchNode:
         self.preset = preset
         self.state = state
         self.touch = touch
+        self._root: Root = "no"  # until the engine says that our user may not use it
 
     def put(self, state: str, stage: str | None = None, detail: str | None = None) -> None:
         """Set the state that people see; ``None`` leaves a part as it is."""
@@ -150,7 +152,7 @@ class LaunchNode:
         if (container := await self.mine(launch_id)) is not None:
             return container
         script = f"{home_path(directory(launch_id))}/container.sh"
-        done = await self.remote.run(f"bash {script} create", timeout_s=_SLOW_S)
+        done = await self._permitted(f"bash {script} create", _SLOW_S)
         if (container := await self.mine(launch_id)) is not None:
             return container
         for other in (await self._list(self.runtime.named(name))).containers:
@@ -205,7 +207,29 @@ class LaunchNode:
 
     async def run(self, command: str, timeout_s: float) -> Completed:
         """Run an idempotent command, once more when the connection broke meanwhile."""
-        return await self._again(lambda: self.remote.run(command, timeout_s=timeout_s))
+        return await self._again(lambda: self._permitted(command, timeout_s))
+
+    def stream(self, command: str) -> AsyncIterator[bytes]:
+        """Follow a command's output, as root where that was needed before."""
+        if self._root == "no":
+            return self.remote.stream(command)
+        return self.remote.stream(command, root=self._root)
+
+    async def _permitted(self, command: str, timeout_s: float) -> Completed:
+        """Run a command; as root from then on when the engine refuses the user that we are."""
+        if self._root != "no":
+            return await self.remote.run(command, timeout_s=timeout_s, root=self._root)
+        done = await self.remote.run(command, timeout_s=timeout_s)
+        if not denied(done):
+            return done
+        try:
+            done = await self.remote.run(command, timeout_s=timeout_s, root="must")
+        except NotPermitted as error:
+            refusal = self._engine_error(done)
+            refusal.hint = f"{refusal.hint} Tried: {error.message}"
+            raise refusal from error
+        self._root = "must"
+        return done
 
     async def _again(self, step: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -75,7 +75,7 @@ async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
             hint="Launch it first (v32-wizard launch).",
         )
     reader = LineReader(stamps=False)
-    async for chunk in node.remote.stream(node.runtime.logs(container.id, follow=follow)):
+    async for chunk in node.stream(node.runtime.logs(container.id, follow=follow)):
         for line in reader.feed(chunk):
             yield clean(line.text).rstrip()
     for line in reader.flush():

@@ -200,6 +200,16 @@ def parse_time(text: object) -> float | None:
     return whole.timestamp() + float(f"0.{match[3] or 0}")
 
 
+def denied(done: Completed) -> bool:
+    """Whether the engine runs, but not for the user that we are."""
+    said = (done.stderr or done.stdout).decode("utf-8", "replace").lower()
+    return (
+        done.exit_status != 0
+        and "permission denied" in said
+        and ("socket" in said or "daemon" in said)
+    )
+
+
 def engine_error(done: Completed, *, where: str, program: str) -> LaunchError:
     """Make one plain sentence of what the container engine complained about on a node."""
     said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
@@ -213,10 +223,10 @@ def engine_error(done: Completed, *, where: str, program: str) -> LaunchError:
         return LaunchError(
             f"{program} does not run on {where}.", hint=f"Start it there: systemctl start {program}"
         )
-    if "permission denied" in lowered and ("socket" in lowered or "daemon" in lowered):
+    if denied(done):
         return LaunchError(
             f"the user that we are on {where} may not use {program}.",
-            hint=f"Log in as root, or put the user into the group {program}.",
+            hint=f"Log in as root, put the user into the group {program}, or allow it sudo bash.",
         )
     if "no space left" in lowered:
         return LaunchError(f"no space is left on {where}: {last}")

@@ -54,7 +54,7 @@ class LogFeed:
         command = runtime.logs(container, follow=True, stamps=True, since=reader.since, tail=tail)
         self.ended.clear()
         try:
-            async for chunk in self.node.remote.stream(command):
+            async for chunk in self.node.stream(command):
                 self._take(reader.feed(chunk))
         except RemoteError:
             return False

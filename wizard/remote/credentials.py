@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+from pydantic import SecretStr
 
 from wizard.remote.secrets import NoSecret, SecretKind, Secrets
 from wizard.remote.sshconfig import HostConfig
@@ -118,20 +119,27 @@ class KeyRing:
         self._opened.clear()
 
     async def _unlock(self, path: str, waiting: Sequence[str]) -> None:
-        if path in self._opened:
+        known = self._secrets.proven(SecretKind.PASSPHRASE, path, "")
+        if path in self._opened or (known is not None and await self._opens(path, known)):
             return
         said = ""
         for attempt in range(1, _TRIES + 1):
             value = await self._secrets.ask(SecretKind.PASSPHRASE, path, waiting, attempt, said)
-            try:
-                self._opened[path] = await asyncio.to_thread(
-                    asyncssh.read_private_key, path, value.get_secret_value()
-                )
-            except (OSError, ValueError):
-                said = "it does not open the key"
-            else:
+            if await self._opens(path, value):
+                self._secrets.remember(SecretKind.PASSPHRASE, path, value)
                 return
+            said = "it does not open the key"
         raise NoSecret(f"the passphrase typed for {path} does not open it")
+
+    async def _opens(self, path: str, value: SecretStr) -> bool:
+        def read() -> asyncssh.SSHKey:
+            return asyncssh.read_private_key(path, value.get_secret_value())
+
+        try:
+            self._opened[path] = await asyncio.to_thread(read)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def _read_all(self, config: HostConfig, identity: str | None, offer: Offer) -> list[_File]:
         """Read the files; blocks."""

@@ -30,12 +30,12 @@ class SSHFleet:
         audit: AuditLog | None = None,
         limits: Limits | None = None,
         accept_new: Callable[[ShownKey], None] | None = None,
-        asker: Asker | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         self.cluster = cluster
         self.host_keys = KeyLedger(accept_new)
         self._audit = audit
-        self._dialer = Dialer(limits, self.host_keys, Secrets(asker))
+        self._dialer = Dialer(limits, self.host_keys, secrets)
         self._remotes = tuple(SSHRemote(node, self._dialer, audit=audit) for node in cluster.nodes)
 
     @property
@@ -103,6 +103,7 @@ def open_fleet(
     limits: Limits | None = None,
     accept_new: Callable[[ShownKey], None] | None = None,
     asker: Asker | None = None,
+    secrets: Secrets | None = None,
 ) -> SSHFleet:
     """Return the nodes of a cluster, not connected yet: each is, on first use.
 
@@ -113,5 +114,12 @@ def open_fleet(
         accept_new: unknown host keys are recorded unasked, and this is told of each; None: they
             are refused, and wait in ``host_keys`` for somebody to accept them.
         asker: puts questions for passphrases and passwords to a person; None: nobody is there.
+        secrets: answers that were given before, in place of ``asker``.
     """
-    return SSHFleet(cluster, audit=audit, limits=limits, accept_new=accept_new, asker=asker)
+    return SSHFleet(
+        cluster,
+        audit=audit,
+        limits=limits,
+        accept_new=accept_new,
+        secrets=secrets or Secrets(asker),
+    )

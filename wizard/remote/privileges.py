@@ -43,8 +43,9 @@ class Entry:
 PLAIN = Entry()
 
 _TRY = "LC_ALL=C sudo {} -- bash --norc --noprofile -c :"
+NO_SUDO = "there is no sudo"
 PROBE = (
-    'echo "uid=$EUID"; type -P sudo >/dev/null || { echo "there is no sudo"; exit 3; }; '
+    f'echo "uid=$EUID"; type -P sudo >/dev/null || {{ echo "{NO_SUDO}"; exit 3; }}; '
     + _TRY.format("-n")
     + " 2>&1"
 )
@@ -119,8 +120,8 @@ class Privileges:
             if access is Access.PASSWORD:
                 feed = (await self._password(user), SecretStr(f"\n{nonce}\n"))
                 return Entry(shell.sudo_entry(nonce, password=True), feed)
-        if root == "try":
-            return PLAIN
+        if root == "try" or self._said == NO_SUDO:
+            return PLAIN  # the command itself says best what it may not do
         raise self._no(f"the user {user} is not root, and sudo is of no help: {self._said}")
 
     async def _probe(self) -> Access:
