@@ -16,7 +16,7 @@ from screens.widgets.palette import plain
 from wizard.remote.secrets import SecretRequest
 from wizard.secretdesk import SecretDesk
 
-_KEYS = "Enter uses it   Esc: do without these nodes"
+_KEYS = "Enter uses it   Esc goes on without it: what needs it fails"
 
 
 class SecretInput(Input):
