@@ -9,7 +9,6 @@ comes as ``reasoning_content`` or, newer, ``reasoning``.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
+from wizard import apikey
 from wizard.errors import WizardError
 from wizard.presets import Preset
 from wizard.remote.api import Remote
 from wizard.scripts import api_port, served_model
 
-API_KEY_VARIABLE = "V32_WIZARD_API_KEY"  # never in a preset, an argument or a file of ours
 _CONNECT_S = 10.0
 _FIRST_TOKEN_S = 600.0  # a long prompt on a busy server takes minutes; cancel is always possible
 _SHORT_S = 10.0
@@ -32,6 +32,10 @@ _DONE = "[DONE]"
 
 class ChatError(WizardError):
     """The served model did not answer as asked."""
+
+
+class KeyRefused(ChatError):
+    """The server wants an API key that we do not have."""
 
 
 class NoChatTemplate(ChatError):
@@ -55,8 +59,11 @@ class ChatClient:
     reached, refuses, or answers something else than the API says.
     """
 
-    def __init__(self, socket: Path, *, model: str | None = None) -> None:
+    def __init__(
+        self, socket: Path, *, model: str | None = None, key: SecretStr | None = None
+    ) -> None:
         self.socket = socket
+        self.key = key or apikey.given()
         self.model = model
 
     async def health(self) -> bool:
@@ -160,7 +167,7 @@ class ChatClient:
 
     def _http(self, read_s: float) -> httpx.AsyncClient:
         """A client of one request: no proxy from the environment, no reuse of a dead tunnel."""
-        key = os.environ.get(API_KEY_VARIABLE)
+        key = self.key.get_secret_value() if self.key else ""
         return httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(self.socket)),
             base_url="http://localhost",
@@ -178,7 +185,7 @@ async def open_chat(head: Remote, preset: Preset) -> AsyncIterator[ChatClient]:
         RemoteError: the tunnel cannot be opened.
     """
     async with head.tunnel("127.0.0.1", api_port(preset)) as socket:
-        yield ChatClient(socket, model=served_model(preset))
+        yield ChatClient(socket, model=served_model(preset), key=apikey.current(preset))
 
 
 async def events(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
@@ -235,7 +242,10 @@ def _refused(status: int | None, text: str) -> ChatError:
             hint="Send a single prompt, or serve with a chat template.",
         )
     if status == httpx.codes.UNAUTHORIZED:
-        return ChatError("the server asks for an API key.", hint=f"Put it in {API_KEY_VARIABLE}.")
+        return KeyRefused(
+            "the server asks for an API key, and we have none or another.",
+            hint=f"Put it in {apikey.VARIABLE}.",
+        )
     if status is None:
         return ChatError(f"the server broke off the answer: {message}")
     busy = status in (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)

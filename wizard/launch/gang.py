@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from wizard import apikey
 from wizard.errors import LaunchError
 from wizard.launch.failure import last_error
 from wizard.launch.node import LaunchNode, directory
@@ -65,6 +66,8 @@ class GangStart:
             node.upload(self._launch_id, script.files)
             for node, script in zip(nodes, scripts, strict=True)
         )
+        if (key := apikey.for_launch(preset)) is not None:
+            await nodes[0].put_key(self._launch_id, key)
         self._tell("creating the container")
         name = preset.container.name
         await nodes[0].create(self._launch_id, name)

@@ -10,6 +10,9 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from pydantic import SecretStr
+
+from wizard.apikey import as_file
 from wizard.errors import ConnectionLost, LaunchError, NotPermitted
 from wizard.launch.runtime import (
     STOP_S,
@@ -24,6 +27,7 @@ from wizard.launch.runtime import (
 )
 from wizard.launch.state import RankState
 from wizard.remote.api import Completed, Remote, Root
+from wizard.scriptlines import KEY_DIRECTORY, KEY_FILE
 
 T = TypeVar("T")
 LAUNCHES = "~/.v32-wizard/launches"
@@ -137,6 +141,18 @@ class LaunchNode:
         """Put the scripts into the launch's directory."""
         content = {name: text.encode() for name, text in files.items()}
         await self._again(lambda: self.remote.upload(directory(launch_id), content))
+
+    async def put_key(self, launch_id: str, key: SecretStr) -> None:
+        """Put the API key where serve.sh takes it from, and removes it."""
+        content = {KEY_FILE: as_file(key)}
+        where = f"{directory(launch_id)}/{KEY_DIRECTORY}"
+        await self._again(lambda: self.remote.upload(where, content))
+
+    async def drop_key(self, launch_id: str) -> None:
+        """Remove an API key that no serve.sh has taken; best effort."""
+        if _LAUNCH_ID.fullmatch(launch_id):
+            file = f"{home_path(directory(launch_id))}/{KEY_DIRECTORY}/{KEY_FILE}"
+            await self.run(f"rm -f {file}", _QUICK_S)
 
     async def create(self, launch_id: str, name: str) -> None:
         """Create the container, unless this launch has it already.

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from wizard import apikey
 from wizard.launch.node import directory
 from wizard.presets import Preset
 from wizard.scripts import api_port, image, rpc_port, served_model
+
+
+def _key_step(preset: Preset, head: str) -> list[str]:
+    if not preset.serve.api_key:
+        return []
+    return [
+        f"on {head}: put the API key ({apikey.origin(preset)}) into a file (0600) that serve.sh "
+        "removes once it has read it"
+    ]
 
 
 def plan(preset: Preset, launch_id: str) -> list[str]:
@@ -23,6 +33,7 @@ def plan(preset: Preset, launch_id: str) -> list[str]:
         f"on {every}: see that {preset.container.runtime} has the image {image(preset)}, that the "
         f"container name {name} is free, and on {head.label} that its ports are",
         f"on {every}: put container.sh and serve.sh into {directory(launch_id)} (0700)",
+        *_key_step(preset, head.label),
         f"create the container {name} on {head.label}" + (f", then on {others}" * bool(workers)),
         f"start it on {head.label}",
     ]

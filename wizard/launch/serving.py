@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from wizard.chat import ChatClient, ChatError
+from wizard import apikey
+from wizard.chat import ChatClient, ChatError, KeyRefused
 from wizard.errors import RemoteError
 from wizard.presets import Preset
 from wizard.remote.api import Remote
@@ -23,6 +24,8 @@ async def serves(client: ChatClient, model: str) -> bool:
     """Return whether the API answers for ``model``."""
     try:
         return await client.health() and model in await client.models()
+    except KeyRefused:
+        return True  # it answers, only not to us: who has no key still sees that it serves
     except ChatError:
         return False
 
@@ -31,7 +34,8 @@ async def serves_now(remote: Remote, preset: Preset) -> bool:
     """Ask once, through a tunnel of its own; a node out of reach does not serve."""
     try:
         async with remote.tunnel("127.0.0.1", api_port(preset)) as socket:
-            return await serves(ChatClient(socket), served_model(preset))
+            client = ChatClient(socket, key=apikey.current(preset))
+            return await serves(client, served_model(preset))
     except RemoteError:
         return False
 
@@ -56,7 +60,7 @@ class ServingProbe:
         while True:
             try:
                 async with self._remote.tunnel("127.0.0.1", api_port(self._preset)) as socket:
-                    client = ChatClient(socket)
+                    client = ChatClient(socket, key=apikey.current(self._preset))
                     while True:
                         self._saw(await self._ask(client))
                         await asyncio.sleep(self._interval_s * (_CALM if self.serving else 1))

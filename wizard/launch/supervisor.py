@@ -10,7 +10,9 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
+from wizard import apikey
 from wizard.deviations import CONTAINER_SWITCHES, NEEDED
 from wizard.discovery import is_complete
 from wizard.errors import LaunchError, RemoteError, UsageError, WizardError
@@ -197,6 +199,9 @@ class Launch:
                 self._blame(node, problems[node.state.rank][0])
             elif node.state.state not in ("failed", "aborted"):
                 node.put("stopped", "", "")
+        if self.preset.serve.api_key and not problems:
+            await self._drop_key()
+            apikey.forget(self.preset)
         self._ready.clear()
         self._set("failed" if problems else "stopped", "Stopped on every node")
         lines = [line for rank in sorted(problems) for line in problems[rank]]
@@ -293,6 +298,8 @@ class Launch:
         if made_anything:
             why = [_CANCELLED] if isinstance(error, asyncio.CancelledError) else []
             problems = await to_the_end(self._abort(*why))
+            if self.preset.serve.api_key:
+                await to_the_end(self._drop_key())
         else:
             for node in self._nodes:
                 if node.state.state not in ("failed", "unreachable"):
@@ -301,6 +308,10 @@ class Launch:
         if isinstance(error, asyncio.CancelledError):
             message = _CANCELLED + ("." if problems else "; nothing of it is left.")
         self._set("failed", " ".join([message, *problems]))
+
+    async def _drop_key(self) -> None:
+        with suppress(RemoteError):  # out of reach: named already
+            await self._nodes[0].drop_key(self.launch_id)
 
     # -- small parts
 
