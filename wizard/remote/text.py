@@ -24,6 +24,7 @@ _CUT = re.compile(
     "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*|\x1b[ -/]*)\\Z"
 )
 _CONTROL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON may bring half a pair; no terminal takes it
 _CUT_LIMIT = 4096  # a longer sequence is no sequence; do not wait for its end
 
 
@@ -34,6 +35,7 @@ def clean(data: bytes | str) -> str:
     text stays.
     """
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    text = _SURROGATE.sub("\ufffd", text)
     text = _SEQUENCE.sub("", text)
     return "\n".join(_line(line) for line in text.split("\n"))
 
