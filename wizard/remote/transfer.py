@@ -104,6 +104,7 @@ mkdir -p "$(dirname "$target")" || exit 1
 fresh=$(mktemp -d "$target.XXXXXX") || exit 1
 trap 'rm -rf "$fresh"' EXIT
 trap 'exit 143' TERM
+trap '' PIPE  # when nobody listens any more, there is still something to take away
 tar -xpf - -C "$fresh" --no-same-owner || exit 1
 same "$fresh" || {{ echo 'the files arrived damaged' >&2; exit 1; }}
 mv -T "$fresh" "$target" 2>/dev/null && exit 0
