@@ -19,8 +19,9 @@ import yaml
 from wizard.cluster import Precision, Series
 from wizard.simulator.cluster import SimulatedCluster
 from wizard.simulator.containers import images
+from wizard.simulator.devices import make_device
 from wizard.simulator.scenario import Scenario
-from wizard.simulator.state import SimNode, World, make_device
+from wizard.simulator.state import SimNode, World
 
 QUICK = 200.0  # every simulated duration is divided by this
 LIMIT_S = 30.0  # for what takes a moment, on a machine that is busy
@@ -123,9 +124,7 @@ def world(root: Path, scenario: Scenario | None = None, series: Series = Series.
             token="",
             root=root / str(rank),
             slow=1.0,
-            devices=[
-                make_device(rank, i, scenario.devices, time.time()) for i in range(series.devices)
-            ],
+            devices=[make_device(rank, i, scenario, time.time()) for i in range(series.devices)],
             images=set(),
         )
         for rank in range(2)

@@ -13,6 +13,7 @@ from wizard.checks.tooltext import Parsed, bad, settle
 
 _ENTRY = re.compile(r"^\s*([A-Za-z][\w-]*?)(?:_(\d+))?\s*=\s*(.*?)\s*$")
 _MISSING = re.compile(r"hccn\.conf'?\s*:\s*no such file or directory", re.I)
+_OTHERS = ("tls_enable", "send_arp_status", "arp", "mtu", "roce_port", "dscp_to_tc", "shaping")
 _KEPT = ("address", "netmask", "gateway", "netdetect")
 
 
@@ -29,6 +30,7 @@ def parse_hccn_conf(stdout: str, stderr: str, exit_code: int) -> Parsed:
 
 def _read(stdout: str, exit_code: int) -> Parsed | None:
     devices: dict[str, dict[str, str]] = defaultdict(dict)
+    others: set[str] = set()  # devices that other settings are given for
     for line in stdout.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -38,6 +40,17 @@ def _read(stdout: str, exit_code: int) -> Parsed | None:
         name, device, value = entry[1].lower(), entry[2], entry[3]
         if device is not None and name in _KEPT:
             devices[device][name] = value
+        elif device is not None and name in _OTHERS:
+            others.add(device)
+    if not devices and others:
+        numbers = sorted(map(int, others))
+        return with_problems(
+            Parsed(Status.PASS, "", {"devices": {}}),
+            [
+                problem(Problem.CONF_NO_ADDRESS, n, f"device {n} has no address in /etc/hccn.conf")
+                for n in numbers
+            ],
+        )
     if not devices:
         if stdout.strip() or exit_code != 0:
             return None

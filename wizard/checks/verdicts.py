@@ -198,7 +198,9 @@ def _hccn_conf(answers: Results, cluster: Cluster) -> Changed:
     changed: Changed = {}
     for node, result in files.items():
         found = list(result.value.get("problems", ()))
-        found += _incomplete(result, cluster.series.devices)
+        named = {(p["problem"], p["device"]) for p in found}
+        lacking = _incomplete(result, cluster.series.devices)
+        found += [p for p in lacking if (p["problem"], p["device"]) not in named]
         found += _stale(node, result, running)
         found += _across(node, users)
         answer = with_problems(Parsed(result.status, result.summary, result.value), found)

@@ -20,9 +20,10 @@ from wizard.errors import UsageError, WizardError
 from wizard.simulator import janitor, tree
 from wizard.simulator.containers import images
 from wizard.simulator.containers.daemon import Daemon
+from wizard.simulator.devices import make_device
 from wizard.simulator.scenario import check_fits, load_scenario
 from wizard.simulator.sshd import NodeServer, write_known_hosts
-from wizard.simulator.state import NIC, SimNode, World, make_device
+from wizard.simulator.state import NIC, SimNode, World
 from wizard.simulator.toolserver import ToolServer
 
 SSH_PORT = 2222
@@ -72,6 +73,7 @@ class SimulatedCluster:
         self._run = secrets.token_hex(8)
         self._janitor: asyncio.subprocess.Process | None = None
         self._servers: list[NodeServer] = []
+        self._squatters: list[asyncio.Server] = []  # what listens on ports that a launch needs
         self._tools: ToolServer | None = None
         self.directory = Path()
         self.preset_path = Path()
@@ -88,6 +90,12 @@ class SimulatedCluster:
         """The state that all tools share; only once started."""
         assert self._world is not None, "the simulated cluster was not started"
         return self._world
+
+    @property
+    def tools(self) -> ToolServer:
+        """What answers the tools of all nodes; only once started."""
+        assert self._tools is not None, "the simulated cluster was not started"
+        return self._tools
 
     async def __aenter__(self) -> SimulatedCluster:
         try:
@@ -122,6 +130,9 @@ class SimulatedCluster:
                 hccn_conf=fault.hccn_conf is None,
                 weights=fault.weights,
             )
+            tree.damage(node, fault.absent, fault.folders)
+            for port in fault.ports:
+                self._squatters.append(await asyncio.start_server(_ignore, node.address, port))
         self.daemon = Daemon(self.world, self.directory, self._environment)
         self._tools = ToolServer(self.world, self.daemon.command, self.daemon.users)
         self._tool_port = await self._tools.start()
@@ -129,7 +140,7 @@ class SimulatedCluster:
         self._write_preset()
 
     def _make_nodes(self, block: str) -> list[SimNode]:
-        now, faults = time.time(), self.scenario.devices
+        now = time.time()
         nodes = []
         for rank in range(self.count):
             fault = self.scenario.node_fault(rank)
@@ -143,7 +154,9 @@ class SimulatedCluster:
                     token=secrets.token_hex(16),
                     root=self.directory / f"n{rank}" / "fs",
                     slow=fault.slow,
-                    devices=[make_device(rank, i, faults, now) for i in range(count)],
+                    devices=[
+                        make_device(rank, i, self.scenario, now, self.count) for i in range(count)
+                    ],
                     images=set() if fault.image else images.stocked(series),
                     traits=fault.host,
                 )
@@ -222,6 +235,8 @@ class SimulatedCluster:
 
     async def stop(self) -> None:
         """End everything: connections, processes, ports, files. Quick; may be called twice."""
+        for squatter in self._squatters:
+            squatter.close()
         for server in self._servers:
             await server.stop()
         if self._tools is not None:
@@ -232,6 +247,11 @@ class SimulatedCluster:
         if self.daemon is not None:
             await self.daemon.ended()
         self._servers, self._tools, self._janitor = [], None, None
+
+
+async def _ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take a connection on a port that is none of ours, and close it."""
+    writer.close()
 
 
 def usual_nodes(series: Series, precision: Precision) -> int:

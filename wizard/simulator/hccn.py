@@ -13,10 +13,12 @@ from itertools import pairwise
 
 from wizard.cluster import Series
 from wizard.simulator import hccn_conf
+from wizard.simulator.measured import link_stat, optical
 from wizard.simulator.state import Device, Output, SimNode, World
 
 DONE = "Cmd executed successfully!\n"
 BUSY = Output("hccn_tool is busy, please try again.\n", code=11)
+DEAD = Output("Get device health status failed!\n", code=1)
 UNSUPPORTED = Output("The command is not supported on this product.\n", code=13)
 BAD_COMMAND = Output(
     stderr="Get invalid major cmd type. Please check the command by [hccn_tool -h].\n", code=1
@@ -54,12 +56,17 @@ def hccn_tool(world: World, node: SimNode, argv: list[str]) -> Output:
 def _lldp(_w: World, node: SimNode, d: Device, _a: list[str]) -> Output:
     if not (d.link_up and d.lldp):
         return Output()  # no frame has come in
+    if d.direct:
+        peer = [("Chassis ID TLV", f"MAC: {d.mac}"), ("Port ID TLV", f"MAC: {d.mac}")]
+        peer += [("Time to Live TLV", "120"), ("System Description TLV", "AscendNPU")]
+        return Output("".join(f"{name}\n\t{v}\n" for name, v in [*peer, ("End of LLDPDU TLV", "")]))
+    switch = _w.scenario.node_fault(node.rank).switch or f"leaf-{node.rank // 4 + 1:02d}"
     fields = [
         ("Chassis ID TLV", f"MAC: 00:e0:fc:12:34:{node.rank:02x}"),
         ("Port ID TLV", f"Ifname: {d.switch_port}"),
         ("Time to Live TLV", "120"),
         ("Port Description TLV", f"to-{node.hostname}-npu{d.id}"),
-        ("System Name TLV", f"leaf-{node.rank // 4 + 1:02d}"),
+        ("System Name TLV", switch),
         ("System Description TLV", "Simulated switch, v32-wizard"),
         ("Port VLAN ID TLV", "PVID: 100"),
         ("Maximum Frame Size TLV", "9216"),
@@ -77,6 +84,8 @@ def _net_health(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
 
 
 def _health_word(w: World, d: Device) -> str:
+    if d.net_health is not None:
+        return d.net_health
     if not d.link_up:
         return "Fault"
     if d.ip is None:
@@ -114,40 +123,6 @@ def _tls(_w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
     )
 
 
-def _link_stat(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
-    tag = f"[{'device' if w.scenario.driver == '26' else 'devid'} {d.id}]"
-    ups = sum(up for _t, up in d.changes)
-    lines = [
-        f"{tag} current time        : {time.asctime()}",
-        f"{tag} link up count       : {ups}",
-        f"{tag} link down count     : {len(d.changes) - ups}",
-        f"{tag} link change records :" + ("" if d.changes else " NA"),
-    ]
-    for when, up in d.changes:
-        lines.append(
-            f"{tag}     {time.asctime(time.localtime(when))}    LINK {'UP' if up else 'DOWN'}"
-        )
-    return Output("\n".join(lines) + "\n")
-
-
-def _optical(_w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
-    rx = "0.0001 mW" if not d.light else "1.0214 mW"
-    rows = {
-        "present": "present",
-        "vendor name": "SIMULATED",
-        "temperature": "47 C",
-        "Tx Power0": "1.1021 mW",
-        "Rx Power0": rx,
-        "Rx Power0 alarm low": "0.1445 mW",
-        "Tx Los Flag": "0x0",
-        "Rx Los Flag": "0x0" if d.light else "0x1",
-        "Host SNR Lane0": "24.1 dB",
-        "Media SNR Lane0": "23.2 dB",
-        "high power enable reg": "enabled",
-    }
-    return Output("optical info:\n" + "".join(f"{k:<24}: {v}\n" for k, v in rows.items()))
-
-
 def _speed(_w: World, _n: SimNode, _d: Device, _a: list[str]) -> Output:
     return Output("Speed: 200000 Mb/s\n")
 
@@ -165,7 +140,10 @@ def _arp(w: World, n: SimNode, d: Device, _a: list[str]) -> Output:
 def _vnic(w: World, _n: SimNode, d: Device, _a: list[str]) -> Output:
     if w.series is Series.A2:
         return UNSUPPORTED
-    return Output(f"vnic link status: UP\nvnic ipaddr: {d.vnic_ip}\nvnic netmask: 255.255.255.0\n")
+    state = "UP" if d.vnic_up else "DOWN"
+    return Output(
+        f"vnic link status: {state}\nvnic ipaddr: {d.vnic_ip}\nvnic netmask: 255.255.255.0\n"
+    )
 
 
 # --- pings ---------------------------------------------------------------------------------
@@ -176,12 +154,15 @@ def _ping(w: World, _n: SimNode, d: Device, argv: list[str]) -> Output:
     if target is None:
         return BAD_COMMAND
     lost = w.lost(d, target)
+    peer = w.find(target)
+    fault = w.pair_fault(d, peer, "roce") if peer is not None and lost else None
+    words = fault.says if fault is not None else None
     lines, seconds = [f"device {d.id} PING {target}"], 0.0
     for packet in range(3):
         if lost is None:
             lines.append("Destination Host Unreachable")
         elif packet < lost:
-            lines.append(f"recv time out seq={packet}")
+            lines.append(words or f"recv time out seq={packet}")
             seconds += w.scenario.timing.ping_timeout
         else:
             took = w.random.uniform(0.03, 0.09) + (1.3 if packet == lost else 0.0)  # ARP first
@@ -193,21 +174,23 @@ def _ping(w: World, _n: SimNode, d: Device, argv: list[str]) -> Output:
     return Output("\n".join(lines) + "\n", seconds=seconds)
 
 
-def _hccs_ping(w: World, _n: SimNode, _d: Device, argv: list[str]) -> Output:
+def _hccs_ping(w: World, _n: SimNode, d: Device, argv: list[str]) -> Output:
     if w.series is Series.A2:
         return UNSUPPORTED
     target = _named(argv, "address")
     if target is None:
         return BAD_COMMAND
-    found = any(target == d.vnic_ip for n in w.nodes for d in n.devices)
+    peer = next((p for n in w.nodes for p in n.devices if p.vnic_ip == target), None)
+    lost = 3 if peer is None or not (d.vnic_up and peer.vnic_up) else 0
+    if peer is not None and (fault := w.pair_fault(d, peer, "hccs")):
+        lost = fault.lost
     lines = [
-        f"recv seq {i}, time = 12us, L1 plane check result = 0x0"
-        if found
-        else f"recv time out seq {i}"
+        f"recv time out seq {i}"
+        if i < lost
+        else f"recv seq {i}, time = 12us, L1 plane check result = 0x0"
         for i in range(3)
     ]
-    received = 3 if found else 0
-    loss = "0.00" if found else "100.00"
+    received, loss = 3 - lost, f"{100 * lost / 3:.2f}"
     lines.append(f"3 packets transmitted, {received} received, {loss}% packets loss")
     return Output("\n".join(lines) + "\n" + DONE)
 
@@ -302,8 +285,8 @@ _COMMANDS: dict[tuple[str, str], Handler] = {
     ("-ip", "-s"): _set_ip,
     ("-tls", "-g"): _tls,
     ("-tls", "-s"): _set_tls,
-    ("-link_stat", "-g"): _link_stat,
-    ("-optical", "-g"): _optical,
+    ("-link_stat", "-g"): link_stat,
+    ("-optical", "-g"): optical,
     ("-speed", "-g"): _speed,
     ("-process", "-g"): _process,
     ("-arp", "-g"): _arp,

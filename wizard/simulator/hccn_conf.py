@@ -18,7 +18,7 @@ def read_conf(node: SimNode) -> dict[str, str]:
 def conf_lines(device: Device) -> dict[str, str]:
     """Return what hccn.conf says of one device."""
     values = {
-        "address": device.ip,
+        "address": device.conf_ip or device.ip,
         "netmask": device.netmask if device.ip else None,
         "gateway": device.gateway,
         "netdetect": device.netdetect,
@@ -29,6 +29,7 @@ def conf_lines(device: Device) -> dict[str, str]:
 
 def save(node: SimNode, device: Device) -> None:
     """Write what a device is set to into the node's hccn.conf; the rest of it stays."""
+    device.conf_ip = None
     conf = read_conf(node) | conf_lines(device)
     path = node.path("/etc/hccn.conf")
     path.parent.mkdir(parents=True, exist_ok=True)

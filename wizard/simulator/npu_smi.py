@@ -6,12 +6,14 @@ from wizard.cluster import Series
 from wizard.simulator.state import Device, Output, SimNode, World
 
 HBM_MB = 65536
+_STRANGER = 41_234  # pid of a process that is none of ours
 IDLE_MB, SERVING_MB = 3180, 58400  # of 65536, per NPU
 _RULE = "+" + "-" * 27 + "+" + "-" * 17 + "+" + "-" * 52 + "+\n"
 
 
 def npu_smi(world: World, node: SimNode, argv: list[str], users: dict[int, int]) -> Output:
     """Answer ``npu-smi``. ``users``: device → pid of the process that holds it."""
+    users = {d.id: _STRANGER for d in node.devices if d.held == "process"} | users
     if argv in (["-v"], ["--version"]):
         return Output(f"npu-smi version: {node.traits.driver}\n")
     if argv == ["info"]:
@@ -53,7 +55,7 @@ def _table(node: SimNode, users: dict[int, int]) -> str:
         _RULE.replace("-", "="),
     ]
     for d in node.devices:
-        used = SERVING_MB if d.id in users else IDLE_MB
+        used = SERVING_MB if d.id in users or d.held else IDLE_MB
         npu, chip = _place(d.id, a3)
         name = "Ascend910" if a3 else "910B4"
         bus = f"0000:{0x9 + d.id:02X}:00.0"

@@ -20,6 +20,24 @@ from wizard.simulator.traits import Traits
 Rank = Annotated[int, Field(ge=0)]
 Device = Annotated[int, Field(ge=0, le=15)]
 Seconds = Annotated[float, Field(ge=0)]
+Address = Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$")]
+# what belongs to the node itself, so that nothing of this machine can be meant
+NodePath = Annotated[
+    str, Field(pattern=r"^/(?:etc/ascend_install\.info|(?:usr/local|data|dev)(?:/[\w.-]+)+)$")
+]
+NetHealth = Literal[
+    "Success",
+    "Socket fail",
+    "Socket failed",
+    "Receive timeout",
+    "Unreachable",
+    "Time exceeded",
+    "Fault",
+    "Init",
+    "Thread error",
+    "Detect ip set",
+    "Unknown",
+]
 SHIPPED = Path(__file__).parent / "scenarios"
 
 
@@ -57,18 +75,31 @@ class DeviceFault(_Strict):
     """What is wrong with one NPU's network port.
 
     ``link``: ``down`` (mended by ``-link -s up``) or ``no_light`` (only hands can mend it).
-    ``ip``, ``gateway``, ``netdetect``: ``missing``; ``tls``: switched ``on`` for this one alone.
-    ``health``: what ``npu-smi`` says of it.
+    ``ip``, ``gateway``, ``netdetect``: ``missing``, or another address; ``netdetect`` may be
+    ``own``. ``conf_ip``: what hccn.conf gives it, when that is not what runs. ``tls``: switched
+    ``on`` for this one alone. ``net_health``: what it says of itself whatever holds. ``flaps``: how
+    often the link went down within the last minutes. ``optic``: ``missing``, ``weak`` (warns) or
+    ``dim`` (out of its limits). ``lldp``: ``silent``. ``vlan``: ``wrong``, so that it has a link
+    and reaches nobody. ``vnic``: ``down``. ``hung``: every call blocks for minutes.
+    ``health``: what ``npu-smi`` says of it. ``held``: by a ``process``, or its ``memory`` alone.
     """
 
     node: Rank
     device: Device
     link: Literal["down", "no_light"] | None = None
-    ip: Literal["missing"] | None = None
-    gateway: Literal["missing"] | None = None
-    netdetect: Literal["missing"] | None = None
+    ip: Literal["missing"] | Address | None = None
+    gateway: Literal["missing"] | Address | None = None
+    netdetect: Literal["missing", "own"] | Address | None = None
+    conf_ip: Address | None = None
     lldp: Literal["silent"] | None = None
     tls: Literal["on"] | None = None
+    net_health: NetHealth | None = None
+    flaps: Annotated[int, Field(ge=1, le=50)] | None = None
+    optic: Literal["missing", "weak", "dim"] | None = None
+    vlan: Literal["wrong"] | None = None
+    vnic: Literal["down"] | None = None
+    hung: bool = False
+    held: Literal["process", "memory"] | None = None
     health: Literal["Warning", "Alarm", "Critical", "UNKNOWN"] | None = None
 
 
@@ -80,11 +111,16 @@ class End(_Strict):
 
 
 class PairFault(_Strict):
-    """Packets (of 3) that get lost from one NPU to another, in that direction only."""
+    """Packets (of 3) that get lost from one NPU to another, in that direction only.
+
+    ``over``: which network loses them. ``says``: what the tool says instead of a timeout.
+    """
 
     source: End
     target: End
     lost: Annotated[int, Field(ge=1, le=3)] = 3
+    over: Literal["roce", "hccs"] = "roce"
+    says: Literal["Message too long", "Destination Host Unreachable"] | None = None
 
 
 class NodeFault(_Strict):
@@ -92,15 +128,25 @@ class NodeFault(_Strict):
 
     ``slow``: factor on the time of its tools. ``ssh``: ``refused`` (nothing listens) or ``silent``
     (accepts and never says a word). ``hccn_conf``, ``weights``, ``image``: ``missing``; weights
-    may also be ``incomplete`` (two shards short) or ``other`` (of the other precision). ``host``:
-    what is unusual about the machine.
+    may also be ``incomplete`` (two shards short), ``other`` (of the other precision) or ``older``
+    (a shard of another size). ``host``: what is unusual about the machine. ``busy``: something
+    else holds hccn_tool all the time. ``switch``: the switch that it is on; pings between nodes
+    on different switches get lost when the scenario's ``uplink`` is ``down``. ``isolated``: none of
+    its NPUs reaches another node. ``ports``: TCP ports that something listens on. ``absent``:
+    paths that do not exist; ``folders``: paths that are folders where files must be.
     """
 
     node: Rank
     slow: Annotated[float, Field(ge=1)] = 1.0
     ssh: Literal["refused", "silent"] | None = None
     hccn_conf: Literal["missing"] | None = None
-    weights: Literal["missing", "incomplete", "other"] | None = None
+    weights: Literal["missing", "incomplete", "other", "older"] | None = None
+    busy: bool = False
+    isolated: bool = False
+    switch: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")] | None = None
+    ports: tuple[Annotated[int, Field(ge=1024, le=65535)], ...] = ()
+    absent: tuple[NodePath, ...] = ()
+    folders: tuple[NodePath, ...] = ()
     image: Literal["missing"] | None = None
     host: Traits = Traits()
 
@@ -118,6 +164,8 @@ class Scenario(_Strict):
 
     title: str = ""
     driver: Literal["25", "26"] = "25"  # whose wording hccn_tool uses: up to 25.x, or 26.x
+    topology: Literal["switched", "direct", "super-pod"] = "switched"
+    uplink: Literal["up", "down"] = "up"  # between switches
     hccn_width: Annotated[int, Field(ge=1)] = 4  # calls side by side before `busy`
     timing: Timing = Timing()
     devices: tuple[DeviceFault, ...] = ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wizard.cluster import Series
-from wizard.simulator.scenario import DeviceFault, Scenario
+from wizard.simulator.scenario import PairFault, Scenario
 from wizard.simulator.traits import Traits
 
 NIC = "enp66s0f0"  # the interface that holds every node's own address
@@ -43,6 +43,14 @@ class Device:
     lldp: bool = True
     tls: bool = False
     health: str = "OK"
+    net_health: str | None = None  # what it says of itself, whatever holds
+    optic: str = "good"  # or missing, weak, dim
+    vlan: bool = True  # False: it has a link, and reaches nobody
+    vnic_up: bool = True
+    hung: bool = False
+    held: str | None = None  # by a process, or its memory alone
+    conf_ip: str | None = None  # what hccn.conf says, where that is not what runs
+    direct: bool = False  # a fibre to the same NPU of another node, without a switch
     changes: list[tuple[float, bool]] = field(default_factory=list)  # (time, up), newest first
 
     def network(self) -> ipaddress.IPv4Network | None:
@@ -110,7 +118,7 @@ class World:
     def lost(self, source: Device, target_ip: str) -> int | None:
         """Return how many of 3 packets get lost, or None when the target cannot even be tried."""
         network = source.network()
-        if network is None or not source.link_up:
+        if network is None or not source.link_up or not source.vlan:
             return 3
         outside = ipaddress.IPv4Address(target_ip) not in network
         if outside and not _usable_gateway(source):
@@ -123,16 +131,28 @@ class World:
         same_node = target.node == source.node
         if same_node and self.series is Series.A3 and target.id // 2 == source.id // 2:
             return 3  # the two dies of one card cannot reach each other over RoCE
-        return self._pair_loss(source, target)
+        if not target.vlan or (not same_node and self._cut(source, target)):
+            return 3
+        fault = self.pair_fault(source, target, "roce")
+        return fault.lost if fault else 0
 
-    def _pair_loss(self, source: Device, target: Device) -> int:
+    def _cut(self, source: Device, target: Device) -> bool:
+        """Whether nothing gets from one node's NPU to another's, for reasons of the network."""
+        if source.direct or target.direct:
+            return source.id != target.id
+        here, there = (self.scenario.node_fault(d.node) for d in (source, target))
+        if here.isolated or there.isolated:
+            return True
+        split = here.switch != there.switch
+        return split and self.scenario.uplink == "down"
+
+    def pair_fault(self, source: Device, target: Device, over: str) -> PairFault | None:
+        """Return what the scenario says of pings from one NPU to another."""
         for fault in self.scenario.pairs:
-            if (fault.source.node, fault.source.device) == (source.node, source.id) and (
-                fault.target.node,
-                fault.target.device,
-            ) == (target.node, target.id):
-                return fault.lost
-        return 0
+            ends = (fault.source.node, fault.source.device, fault.target.node, fault.target.device)
+            if fault.over == over and ends == (source.node, source.id, target.node, target.id):
+                return fault
+        return None
 
 
 def _router(device: Device) -> str | None:
@@ -143,43 +163,3 @@ def _router(device: Device) -> str | None:
 
 def _usable_gateway(device: Device) -> bool:
     return device.gateway is not None and device.gateway == _router(device)
-
-
-def make_device(rank: int, index: int, faults: tuple[DeviceFault, ...], now: float) -> Device:
-    """Make one NPU of a healthy cluster, with what the scenario says is wrong with it.
-
-    Every node has a subnet of its own, routed by its switch: 10.20.RANK.0/24.
-    """
-    mine = [f for f in faults if (f.node, f.device) == (rank, index)]
-    gateway = f"10.20.{rank}.1"
-    device = Device(
-        node=rank,
-        id=index,
-        mac=f"c0:18:03:{rank:02x}:20:{index:02x}",
-        switch_port=f"400GE1/{rank + 1}/{index // 2 + 1}:{index % 2 + 1}",
-        ip=f"10.20.{rank}.{20 + index}",
-        netmask="255.255.255.0",
-        gateway=gateway,
-        netdetect=gateway,
-        vnic_ip=f"192.168.{rank}.{199 + index}",
-    )
-    device.changes.append((now - 86_400.0 * 9, True))
-    for fault in mine:
-        _spoil(device, fault, now)
-    return device
-
-
-def _spoil(device: Device, fault: DeviceFault, now: float) -> None:
-    if fault.link is not None:
-        device.link_up = False
-        device.light = fault.link != "no_light"
-        device.changes.insert(0, (now - 300.0, False))
-    if fault.ip:
-        device.ip = None
-    if fault.gateway:
-        device.gateway = None
-    if fault.netdetect:
-        device.netdetect = None
-    device.lldp = fault.lldp is None and device.lldp
-    device.tls = fault.tls is not None or device.tls
-    device.health = fault.health or device.health

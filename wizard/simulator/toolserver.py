@@ -18,6 +18,8 @@ from wizard.simulator.hosttools import HOST_TOOLS
 from wizard.simulator.npu_smi import npu_smi
 from wizard.simulator.state import Output, SimNode, World
 
+HUNG_S = 300.0  # how long a dead NPU blocks a call
+
 
 @dataclass(slots=True)
 class Call:
@@ -124,7 +126,7 @@ class ToolServer:
     async def _answer(self, call: Call) -> Output:
         world, node = self.world, call.node
         if call.tool == "hccn_tool":
-            return await self._hccn_tool(node, call.argv)
+            return await self.hccn_tool(node, call.argv)
         if call.tool == "npu-smi":
             await world.pause(0.2 * node.slow)
             return npu_smi(world, node, call.argv, self._users(node))
@@ -134,15 +136,19 @@ class ToolServer:
             return HOST_TOOLS[call.tool](world, node, call.argv)
         return Output(stderr=f"{call.tool}: command not found\n", code=127)
 
-    async def _hccn_tool(self, node: SimNode, argv: list[str]) -> Output:
+    async def hccn_tool(self, node: SimNode, argv: list[str]) -> Output:
         """Run one call; the tool takes turns, by device and by the scenario's width."""
         world = self.world
         index = hccn.device_of(argv)
         slot = -1 if index is None else index
-        if slot in node.calls or len(node.calls) >= world.scenario.hccn_width:
+        busy = world.scenario.node_fault(node.rank).busy
+        if busy or slot in node.calls or len(node.calls) >= world.scenario.hccn_width:
             return hccn.BUSY
         node.calls.add(slot)
         try:
+            if 0 <= slot < len(node.devices) and node.devices[slot].hung:
+                await world.pause(HUNG_S)
+                return hccn.DEAD
             await world.pause(world.random.uniform(*world.scenario.timing.hccn_tool) * node.slow)
             output = hccn.hccn_tool(world, node, argv)
             await world.pause(output.seconds)

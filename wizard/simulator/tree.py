@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from wizard import recipes
@@ -115,7 +116,23 @@ def write_tree(
     if weights != "missing":
         for model in models(precision):
             kind = other if weights == "other" else precision
-            _write_weights(node.path(model), kind, lost=2 if weights == "incomplete" else 0)
+            place = node.path(model)
+            _write_weights(place, kind, lost=2 if weights == "incomplete" else 0)
+            if weights == "older":
+                with min(place.glob("*.safetensors")).open("r+b") as file:
+                    file.truncate(SHARD_BYTES[precision] - 4096)
+
+
+def damage(node: SimNode, absent: Sequence[str], folders: Sequence[str]) -> None:
+    """Take paths away from a node, and put folders where files must be, as docker does."""
+    for path in (*absent, *folders):
+        place = node.path(path)
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    for path in folders:
+        node.path(path).mkdir(parents=True)
 
 
 def _write_identity(node: SimNode) -> None:
