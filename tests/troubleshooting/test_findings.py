@@ -126,9 +126,9 @@ def test_a_device_that_fails_every_peer_is_to_blame() -> None:
 
 
 def test_of_two_that_fail_each_other_the_one_with_another_problem_is_to_blame() -> None:
-    wrong = bad(1, 2, "ip", Problem.IP_DUPLICATE)
+    wrong = bad(1, 2, "netdetect", Problem.NETDETECT_SELF)
     found = read([wrong, *pings(2, both(0, 2, 1, 2))])
-    assert said(found) == [("ip-duplicate", [(1, 2)]), ("ping-device", [(1, 2)])]
+    assert said(found) == [("netdetect-self", [(1, 2)]), ("ping-device", [(1, 2)])]
 
 
 def test_of_two_that_fail_each_other_without_more_both_are_named() -> None:

@@ -21,6 +21,16 @@ Device = tuple[int, int]
 Place = tuple[int, int | None]  # rank of the node, NPU or None for the node as a whole
 PING_CHECKS = ("ping", "hccs_ping")
 _BAD = (Status.FAIL, Status.ERROR)
+_OF_NETWORK = frozenset(
+    {
+        Problem.PING_LOSS,
+        Problem.PING_PARTIAL,
+        Problem.PING_HOST_UNREACHABLE,
+        Problem.PING_MTU,
+        Problem.HCCS_LOSS,
+        Problem.HCCS_PLANE,
+    }
+)
 
 
 class Kind(StrEnum):
@@ -62,7 +72,7 @@ def read_mesh(board: Board, cluster: Cluster) -> list[Reading]:
         for r in board
         if r.key.device is not None and r.key.peer_node is None and r.status in _BAD
     }
-    bad = [r for r in board if r.key.check in PING_CHECKS and r.status in _BAD]
+    bad = [r for r in board if r.key.check in PING_CHECKS and _counts(r) and r.status in _BAD]
     return read_pings(board, bad, suspects)
 
 
@@ -87,7 +97,8 @@ def read_pings(board: Board, bad: Iterable[Result], suspects: set[Device]) -> li
 
 
 def _counts(result: Result) -> bool:
-    return result.status.final and result.status is not Status.SKIPPED
+    """Whether a ping was sent and answered by the tool: only such tell of the network."""
+    return result.status is Status.PASS or result.value.get("problem") in _OF_NETWORK
 
 
 def _switches(board: Board) -> dict[Device, str]:

@@ -19,7 +19,7 @@ from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.nodeverdicts import judge_nodes
 from wizard.checks.problems import Problem
 from wizard.checks.tooltext import Parsed
-from wizard.checks.topology import read_topology
+from wizard.checks.topology import Topology, read_topology
 from wizard.cluster import Cluster
 
 Results = Mapping[CellKey, Result]
@@ -53,23 +53,44 @@ def _excused(now: Results, answers: Results, cluster: Cluster) -> Changed:
     topology = read_topology(answers, cluster)
     changed: Changed = {}
     for key, result in now.items():
-        why = ""
         if result.status in (Status.PASS, Status.SKIPPED):
             continue
-        problem = result.value.get("problem")
-        if key.node in topology.uncabled and key.check in (*_ROCE, "hccn_conf"):
-            why = _UNCABLED if _of_no_cable(result) else ""
-        elif key.check == "optical" and problem == Problem.OPTIC_MISSING:
-            link = answers.get(key._replace(check="link"))
-            if link is not None and link.status is Status.PASS:
-                why = "no optical module: a copper cable, and the link is UP"
-        elif key.check == "vnic" and problem == Problem.UNSUPPORTED:
-            spod = answers.get(CellKey(key.node, None, "spod"))
-            if spod is not None and spod.status is Status.SKIPPED:
-                why = "the node is in no super-pod"
+        why = _no_cable(key, result, topology) or _no_such_part(key, result, answers)
         if why:
             changed[key] = replace(result, status=Status.SKIPPED, summary=why)
     return changed
+
+
+def _no_cable(key: CellKey, result: Result, topology: Topology) -> str:
+    if key.check == "ping" and result.value.get("problem") == Problem.PING_NO_ADDRESS:
+        assert key.device is not None
+        assert key.peer_node is not None
+        assert key.peer_device is not None
+        ends = (key.node, key.device), (key.peer_node, key.peer_device)
+        why = topology.why_not(key.check, *ends)
+        return f"not sent: {why}" if why else ""
+    if key.node in topology.uncabled and key.check in (*_ROCE, "hccn_conf"):
+        return _UNCABLED if _of_no_cable(result) else ""
+    return ""
+
+
+def _no_such_part(key: CellKey, result: Result, answers: Results) -> str:
+    """Return why a bad answer tells of nothing bad: what it asks about is not there, rightly."""
+    problem = result.value.get("problem")
+
+    def other(check: str, status: Status, device: int | None = None) -> bool:
+        found = answers.get(CellKey(key.node, device, check))
+        return found is not None and found.status is status
+
+    if key.check == "optical" and problem == Problem.OPTIC_MISSING:
+        if other("link", Status.PASS, key.device):
+            return "no optical module: a copper cable, and the link is UP"
+    elif key.check == "vnic" and problem == Problem.UNSUPPORTED:
+        if other("spod", Status.SKIPPED):
+            return "the node is in no super-pod"
+    elif key.check == "image" and other("runtime", Status.FAIL):
+        return "not asked: the container engine does not run"
+    return ""
 
 
 def _of_no_cable(result: Result) -> bool:

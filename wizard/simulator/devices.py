@@ -54,14 +54,14 @@ def _spoil(device: Device, fault: DeviceFault, now: float) -> None:
     device.lldp = fault.lldp is None and device.lldp
     device.tls = fault.tls is not None or device.tls
     device.health = fault.health or device.health
-    device.net_health = fault.net_health
+    device.net_health = fault.net_health or device.net_health
     device.optic = fault.optic or device.optic
     device.light = device.light and fault.optic != "missing"
     device.link_up = device.link_up and fault.optic != "missing"
-    device.vlan = fault.vlan is None
-    device.vnic_up = fault.vnic is None
-    device.hung = fault.hung
-    device.held = fault.held
+    device.vlan = fault.vlan is None and device.vlan
+    device.vnic_up = fault.vnic is None and device.vnic_up
+    device.hung = fault.hung or device.hung
+    device.held = fault.held or device.held
 
 
 def _readdress(device: Device, fault: DeviceFault) -> None:
@@ -72,4 +72,4 @@ def _readdress(device: Device, fault: DeviceFault) -> None:
     if fault.netdetect:
         named = {"missing": None, "own": device.ip}
         device.netdetect = named.get(fault.netdetect, fault.netdetect)
-    device.conf_ip = fault.conf_ip
+    device.conf_ip = fault.conf_ip or device.conf_ip

@@ -29,12 +29,29 @@ _NODE_WIDE = CONNECTION | {
     Problem.COMMAND_MISSING,
 }
 # what is wrong with a device and explains bad answers elsewhere; the first that holds is its cause
-_ROOTS = (Problem.NOT_RESPONDING, Problem.NO_DEVICE, Problem.LINK_DOWN, Problem.NO_IP)
+_ROOTS = (
+    Problem.NOT_RESPONDING,
+    Problem.NO_DEVICE,
+    Problem.OPTIC_MISSING,
+    Problem.OPTIC_NO_LIGHT,
+    Problem.LINK_DOWN,
+    Problem.NO_IP,
+    Problem.IP_DUPLICATE,
+    Problem.GATEWAY_OUTSIDE,
+    Problem.GATEWAY_MISSING,
+    Problem.VNIC_DOWN,
+)
 _FOLLOWS = {
     Problem.NOT_RESPONDING: {"*"},
     Problem.NO_DEVICE: {"*"},
+    Problem.OPTIC_MISSING: {"link", "lldp", "net_health", "ping"},
+    Problem.OPTIC_NO_LIGHT: {"link", "lldp", "net_health", "ping"},
     Problem.LINK_DOWN: {"lldp", "net_health", "ping"},
     Problem.NO_IP: {"net_health", "netdetect", "gateway", "ping"},
+    Problem.IP_DUPLICATE: {"net_health", "ping"},
+    Problem.GATEWAY_OUTSIDE: {"net_health", "ping"},
+    Problem.GATEWAY_MISSING: {"net_health", "ping"},
+    Problem.VNIC_DOWN: {"hccs_ping"},
 }
 _PINGS = {p for p in Problem if p.value.startswith(("ping-", "hccs-ping-"))}
 
@@ -180,6 +197,8 @@ def _root_causes(bad: Iterable[Result]) -> dict[Device, Result]:
         problem, device = _problem(result), result.key.device
         if device is None or result.key.peer_node is not None or problem not in _ROOTS:
             continue
+        if result.status is Status.WARN:
+            continue  # what only warns explains no failure
         new, place = Problem(problem), (result.key.node, device)
         if place not in found or _ROOTS.index(new) < _ROOTS.index(Problem(_problem(found[place]))):
             found[place] = result
@@ -190,7 +209,8 @@ def _cause(result: Result, roots: dict[Device, Result], board: Board) -> Result 
     """Return the cell of a device, or of a peer's node, that explains this cell, or None."""
     key = result.key
     if _problem(result) == Problem.PING_NO_ADDRESS:
-        source = board.get(CellKey(key.peer_node or 0, key.peer_device, "ip"))
+        asked = "vnic" if key.check == "hccs_ping" else "ip"
+        source = board.get(CellKey(key.peer_node or 0, key.peer_device, asked))
         if source is not None and source.value.get("problem"):
             return roots.get((source.key.node, source.key.device or 0), source)
     ends = [(key.node, key.device), (key.peer_node, key.peer_device)]
