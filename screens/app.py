@@ -23,12 +23,14 @@ from screens.launch import LaunchScreen
 from screens.mesh import MeshScreen
 from screens.nodes import NodesScreen
 from screens.preview import PreviewScreen
+from screens.saving import save_as_preset
 from screens.secrets import SecretScreen
 from screens.start import StartScreen
 from screens.troubleshooting import TroubleshootingScreen
 from screens.widgets.dialog import Answer, Confirm, TooSmall
 from screens.widgets.glyphs import use_ascii
 from wizard.checks.model import Status
+from wizard.errors import WizardError
 from wizard.paths import state_dir
 from wizard.session import Session, Step
 
@@ -218,6 +220,30 @@ class WizardApp(App[int]):
             (cancel, leave, stop),
         )
 
+    async def _about_answers(self) -> str:
+        """Tell what no preset holds; saving it is one of the answers."""
+        typing, unsaved = self.session.review.typing, self.session.unsaved
+        said = []
+        if typing is not None:
+            said.append(f"Your changes of {typing[0]} are not saved and would be lost.")
+        if unsaved:
+            said.append(
+                "Your answers are in no preset. They are kept, and can be resumed until the next "
+                "deployment is begun."
+            )
+        cancel: Answer = ("cancel", "Cancel", "default")
+        save: Answer = ("save", "Save as preset and quit", "primary")
+        quit_all: Answer = ("leave", "Quit", "error" if typing else "default")
+        answers = (cancel, save, quit_all) if unsaved and typing is None else (cancel, quit_all)
+        answer = await self.push_screen_wait(Confirm("\n\n".join(said), answers))
+        if answer != "save":
+            return answer
+        try:
+            return "leave" if await save_as_preset(self, self.session) else ""
+        except WizardError as error:
+            self.notify(str(error), severity="error", markup=False, timeout=20)
+            return ""
+
     async def _leave(self) -> None:
         session = self.session
         if session.launch_active:
@@ -229,6 +255,8 @@ class WizardApp(App[int]):
                     (("cancel", "Cancel", "default"), ("leave", "Stop them and quit", "primary")),
                 )
             )
+        elif session.review.typing is not None or session.unsaved:
+            answer = await self._about_answers()
         else:
             answer = "leave"
         if answer == "stop":

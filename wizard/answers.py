@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from wizard import tuning
 from wizard.autosave import Autosave, Saved
 from wizard.cluster import Precision, Series
 from wizard.draft import Draft, DraftNode
@@ -36,6 +37,7 @@ class Answers:
         self.demo = demo
         self.draft = Draft()
         self.loaded = ""  # name of the preset that the answers came from
+        self._kept: dict[str, Any] | None = None  # the answers as a preset holds them, if one does
         self.step = Step.START
         self.visited: set[Step] = {Step.START}
         self.needs_review: set[Step] = set()
@@ -45,6 +47,7 @@ class Answers:
         """Take all answers from a preset."""
         self.draft = Draft.from_preset(preset.model_dump(mode="json", exclude_defaults=True))
         self.loaded = preset.name
+        self._kept = self.draft.to_preset()
         self._changed(Step.HARDWARE)
 
     def take_ignores(self, ignores: list[dict[str, Any]]) -> None:
@@ -57,7 +60,7 @@ class Answers:
 
     def begin_new(self) -> None:
         """Start over with no answers."""
-        self.draft, self.loaded = Draft(), ""
+        self.draft, self.loaded, self._kept = Draft(), "", None
         self._changed(Step.HARDWARE)
 
     def saved(self) -> Saved | None:
@@ -67,7 +70,7 @@ class Answers:
     def resume(self, saved: Saved) -> None:
         """Go on with what an earlier run left, at its step as far as its answers allow."""
         self.autosave.continue_saved()
-        self.draft, self.loaded = saved.draft, ""
+        self.draft, self.loaded, self._kept = saved.draft, "", None
         wanted = Step[saved.step] if saved.step in Step.__members__ else Step.HARDWARE
         furthest = Step.NODES if self.draft.series and self.draft.precision else Step.HARDWARE
         if furthest is Step.NODES and not self.node_problems():
@@ -102,6 +105,23 @@ class Answers:
         self.needs_review |= {step for step in self.visited if step >= first and step != self.step}
         if not self.demo and self.step is not Step.START:
             self.autosave.put(self.draft, self.step.name)
+
+    def tuned(self) -> None:
+        """Say that parameters or edits of the scripts were changed in the draft."""
+        self._changed(Step.LAUNCH)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether no preset holds the answers: since it was loaded or saved, or at all.
+
+        Answers that were never saved count once something beyond hardware and nodes was chosen;
+        those of a simulated cluster go with it.
+        """
+        if self.demo:
+            return False
+        if self._kept is None:
+            return bool(self.draft.extra or self.draft.typed)
+        return bool(self.draft.typed) or self._kept != self.draft.to_preset()
 
     # -- what the answers amount to
 
@@ -139,6 +159,7 @@ class Answers:
             raise UsageError("The hardware is not chosen yet.", hint="Choose series and precision.")
         for rank, problem in self.node_problems().items():
             raise PresetError(problem, path="nodes" if rank is None else f"nodes[{rank}]")
+        tuning.refuse_problems(self.draft)
         return self.rooms.build(self.draft.to_preset())
 
     def save_preset(self, name: str) -> Preset:
@@ -150,4 +171,5 @@ class Answers:
         except WizardError:
             self.draft.name = before
             raise
+        self._kept = self.draft.to_preset()
         return preset

@@ -23,7 +23,10 @@ class Background:
 
     def start(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         """Begin work under a name; what went on under it has been ended before."""
-        self._tasks[name] = asyncio.create_task(self._guard(name, work), name=f"session {name}")
+        task = asyncio.create_task(self._guard(name, work), name=f"session {name}")
+        # a task that is cancelled before it began never touches its work
+        task.add_done_callback(lambda _: work.close())
+        self._tasks[name] = task
 
     async def _guard(self, name: str, work: Coroutine[Any, Any, Any]) -> None:
         try:

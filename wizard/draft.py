@@ -91,7 +91,8 @@ class Draft:
     precision: Precision | None = None
     recipe: str = "guide"
     nodes: list[DraftNode] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)  # serve, container, strict_guide
+    extra: dict[str, Any] = field(default_factory=dict)  # serve, container, strict_guide, patches
+    typed: dict[str, str] = field(default_factory=dict)  # parameter → text that is no value of it
 
     @property
     def preset_name(self) -> str:
@@ -134,6 +135,7 @@ class Draft:
             "recipe": self.recipe,
             "nodes": [asdict(node) for node in self.nodes],
             "extra": self.extra,
+            "typed": self.typed,
         }
 
     @classmethod
@@ -154,4 +156,5 @@ class Draft:
             recipe=str(state.get("recipe", "guide")),
             nodes=nodes,
             extra=dict(state.get("extra") or {}),
+            typed={str(k): str(v) for k, v in (state.get("typed") or {}).items()},
         )

@@ -88,27 +88,28 @@ def keep(preset: Preset, rank: int, name: str, generated: str, edited: str) -> P
     """
     key = patchkeys.key(rank, name)
     patches = {k: v for k, v in preset.patches.items() if k != key}
-    text = unmarked(edited)
-    if not text.strip():
-        raise PresetError("nothing is left of the script", path=f"patches.{key}")
-    if patch := patch_of(generated, text, key):
+    if patch := patch_for(generated, edited, key):
         patches[key] = patch
     return preset.model_copy(update={"patches": patches})
 
 
-def patch_of(generated: str, edited: str, key: str) -> str:
+def patch_for(generated: str, edited: str, key: str) -> str:
     """Return the patch for a script's edited text, "" when nothing was edited.
 
     Raises:
-        PresetError: a line holds a control character or a secret, or it is too much.
+        PresetError: nothing is left, a line holds a control character or a secret, or the edits
+            are too long.
     """
-    patch = scriptpatch.make(generated, unmarked(edited))
+    text = unmarked(edited)
+    if not text.strip():
+        raise PresetError("nothing is left of the script", path=f"patches.{key}")
+    patch = scriptpatch.make(generated, text)
     if not patch:
         return ""
     if len(patch) > patchkeys.MAX_LENGTH:
-        text = f"the edits are longer than {patchkeys.MAX_LENGTH // 1024} KiB"
-        raise PresetError(text, path=f"patches.{key}")
-    for number, line in enumerate(unmarked(edited).split("\n"), 1):
+        why = f"the edits are longer than {patchkeys.MAX_LENGTH // 1024} KiB"
+        raise PresetError(why, path=f"patches.{key}")
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             patchkeys.check_line(line)
         except ValueError as error:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -54,11 +55,22 @@ class UsageError(WizardError):
 
 
 class PresetError(UsageError):
-    """A preset is refused. ``path`` is the key concerned, as in ``nodes[1].port``."""
+    """A preset is refused. ``path`` is the key concerned, as in ``nodes[1].port``.
 
-    def __init__(self, message: str, *, path: str = "", hint: str = "") -> None:
+    ``problems`` are all that is wrong with it, as pairs of a key's path and a sentence.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str = "",
+        hint: str = "",
+        problems: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(f"{path}: {message}" if path else message, hint=hint)
         self.path = path
+        self.problems = list(problems) or [(path, message)]
 
 
 class RemoteError(WizardError):

@@ -241,4 +241,4 @@ def _short(value: object) -> str:
 def _preset_error(problems: list[tuple[str, str]]) -> PresetError:
     first_path, first = problems[0]
     rest = [f"{path}: {text}" if path else text for path, text in problems[1:]]
-    return PresetError("; ".join([first, *rest]), path=first_path)
+    return PresetError("; ".join([first, *rest]), path=first_path, problems=problems)

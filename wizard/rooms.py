@@ -23,9 +23,14 @@ from wizard.remote.secrets import Secrets
 
 if TYPE_CHECKING:
     from wizard.checks.book import Book
+    from wizard.edits import EditedScript
+    from wizard.lint import Remark
     from wizard.presets import Preset
     from wizard.recipes import Choice
+    from wizard.recipevalues import RecipeValue
+    from wizard.scriptdiffs import Against
     from wizard.scripts import NodeScripts
+    from wizard.textdiff import FileDiff
 
 
 class CheckRunLike(Protocol):
@@ -283,10 +288,34 @@ def _render(preset: Preset) -> list[NodeScripts]:
     return render(preset)
 
 
-def _guide_diff(preset: Preset) -> str:
-    from wizard.scripts import render_guide_diff  # noqa: PLC0415
+def _edited(preset: Preset) -> list[EditedScript]:
+    from wizard.scripts import edited  # noqa: PLC0415
 
-    return render_guide_diff(preset)
+    return edited(preset)
+
+
+def _recipe_values(preset: Preset) -> dict[str, RecipeValue]:
+    from wizard.recipevalues import recipe_values  # noqa: PLC0415
+
+    return recipe_values(preset)
+
+
+async def _lint(preset: Preset, scripts: Sequence[NodeScripts]) -> list[Remark]:
+    from wizard.lint import lint_all  # noqa: PLC0415
+
+    return await lint_all(preset, scripts)
+
+
+def _compare(against: Against, preset: Preset, saved: Preset | None = None) -> list[FileDiff]:
+    from wizard import scriptdiffs  # noqa: PLC0415
+
+    return scriptdiffs.without_nodes(against, preset, saved)
+
+
+async def _deployed(preset: Preset, fleet: Fleet) -> tuple[list[FileDiff], list[str]]:
+    from wizard.launch.deployed import compare  # noqa: PLC0415
+
+    return await compare(preset, fleet.remotes)
 
 
 def _findings(board: Board, cluster: Cluster) -> list[FindingLike]:
@@ -339,7 +368,11 @@ class Rooms:
     open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
     complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete
     render: Callable[[Preset], list[NodeScripts]] = _render
-    guide_diff: Callable[[Preset], str] = _guide_diff
+    edited: Callable[[Preset], list[EditedScript]] = _edited
+    recipe_values: Callable[[Preset], dict[str, RecipeValue]] = _recipe_values
+    lint: Callable[[Preset, Sequence[NodeScripts]], Awaitable[list[Remark]]] = _lint
+    compare: Callable[..., list[FileDiff]] = _compare
+    deployed: Callable[[Preset, Fleet], Awaitable[tuple[list[FileDiff], list[str]]]] = _deployed
     findings: Callable[[Board, Cluster], list[FindingLike]] = _findings
     explain: Callable[[Result], str] = _explain
     choices: Callable[[str], list[Choice]] = _choices

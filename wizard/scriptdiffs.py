@@ -26,6 +26,15 @@ class Against(StrEnum):
     DEPLOYED = "deployed"
 
 
+def without_nodes(against: Against, preset: Preset, saved: Preset | None = None) -> list[FileDiff]:
+    """Compare with whatever needs no node to be asked; ``saved`` is the preset as it was saved."""
+    if against is Against.GUIDE:
+        return with_guide(preset)
+    if against is Against.SAVED and saved is not None:
+        return with_saved(preset, saved)
+    return between_nodes(preset)
+
+
 def with_guide(preset: Preset) -> list[FileDiff]:
     """Compare with what the guide runs; the reasons are the notes.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wizard import containertext, edits, recipes, scriptlines, scripttexts, servelines
@@ -19,12 +19,14 @@ from wizard.errors import UsageError
 from wizard.presetmodel import ContainerSpec, Preset, ServeSpec
 from wizard.recipes.model import PORT, Os
 from wizard.scriptlines import CONTAINER, SERVE, LaunchLabels, Option, image
+from wizard.scriptpatch import Conflict
 
 __all__ = [
     "Deviation",
     "LaunchLabels",
     "NodeScripts",
     "api_port",
+    "by_node",
     "deviations",
     "edited",
     "image",
@@ -32,7 +34,10 @@ __all__ = [
     "render_guide_diff",
     "rpc_port",
     "served_model",
+    "unfit_when_launched",
 ]
+
+_ANY_LAUNCH = LaunchLabels("any", "20260101-000000-abcdef", "~/any")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,31 @@ def render(preset: Preset, *, launch: LaunchLabels | None = None) -> list[NodeSc
     """
     scripts = edited(preset, launch=launch)
     edits.refuse_conflicts(scripts)
-    return [
-        NodeScripts(rank, *(s.text for s in scripts if s.rank == rank))
-        for rank in range(len(preset.nodes))
-    ]
+    return by_node(scripts)
+
+
+def by_node(
+    scripts: Sequence[EditedScript], texts: Mapping[str, str] | None = None
+) -> list[NodeScripts]:
+    """Return scripts node by node; ``texts`` (key → text) replaces the texts of some."""
+    found: dict[int, dict[str, str]] = {}
+    for script in scripts:
+        text = (texts or {}).get(script.key, script.text)
+        found.setdefault(script.rank, {})[script.name] = text
+    return [NodeScripts(rank, files[CONTAINER], files[SERVE]) for rank, files in found.items()]
+
+
+def unfit_when_launched(
+    preset: Preset, scripts: Sequence[EditedScript]
+) -> dict[str, tuple[Conflict, ...]]:
+    """Return, by key, the edits that fit these scripts and would not fit those of a launch.
+
+    A launch has labels and a directory of its own; who edits those cannot launch.
+    """
+    known = {script.key: script.conflicts for script in scripts}
+    found = {s.key: s.conflicts for s in edited(preset, launch=_ANY_LAUNCH)}
+    more = {key: tuple(c for c in new if c not in known[key]) for key, new in found.items()}
+    return {key: conflicts for key, conflicts in more.items() if conflicts}
 
 
 def edited(preset: Preset, *, launch: LaunchLabels | None = None) -> list[EditedScript]:

@@ -22,6 +22,7 @@ from wizard.errors import UsageError
 from wizard.hostkeydesk import HostKeyDesk
 from wizard.remote.api import Fleet
 from wizard.remote.text import clean
+from wizard.review import Review
 from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
 from wizard.secretdesk import SecretDesk
 
@@ -49,6 +50,7 @@ class Session(Answers):
         self.launch_since = 0.0  # monotonic: when it was started, or found, here
         self.stop_error = ""
         self.chat = Conversation()
+        self.review = Review(self)
         self._checked: Cluster | None = None  # the cluster that ``checks`` is about
         self._completed: tuple[Preset, Preset] | None = None  # as answered, with addresses found
         self._fleet: tuple[Cluster, Fleet] | None = None
@@ -238,9 +240,10 @@ class Session(Answers):
             WizardError: an answer is wrong, or a node could not be asked.
         """
         preset = self.preset()
-        if self._completed is None or self._completed[0] != preset:
+        if self._completed is None or self._completed[0].nodes != preset.nodes:
             self._completed = (preset, await self.rooms.complete(preset, self.fleet()))
-        return self._completed[1]
+        # what was asked from the nodes holds whatever else is answered
+        return preset.model_copy(update={"nodes": self._completed[1].nodes})
 
     async def scripts(self) -> list[NodeScripts]:
         """Return every node's scripts.
@@ -249,10 +252,6 @@ class Session(Answers):
             WizardError: see :meth:`complete_preset`.
         """
         return self.rooms.render(await self.complete_preset())
-
-    async def guide_diff(self) -> str:
-        """Return how the scripts differ from the guide, and why."""
-        return self.rooms.guide_diff(await self.complete_preset())
 
     @property
     def launch_active(self) -> bool:
@@ -359,6 +358,7 @@ class Session(Answers):
     async def aclose(self) -> None:
         """End what runs here and close the connections. A launch goes on, on the nodes."""
         await self._work.end_all()
+        await self.review.aclose()
         self.autosave.flush()
         fleets = [*self._retired, *([self._fleet[1]] if self._fleet else [])]
         self._retired, self._fleet = [], None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+# the first word; of an assignment the name, of a comment three words
+_SUBJECT = re.compile(r"\s*(?:export\s+|exec\s+)?(#(?:\s*\S+){1,3}|[^\s=#]+)")
 
 CONTEXT = 3  # unchanged lines shown around a change
 
@@ -104,22 +108,24 @@ def _pairs(left: Sequence[str], right: Sequence[str]) -> list[tuple[int | None, 
     if len(left) == len(right):
         return [(n, n) for n in range(len(left))]
     found: list[tuple[int | None, int | None]] = []
+    subjects = [_subject(line) for line in right]
     at = 0
-    for a, old in enumerate(left):
-        ratios = [(_alike(old, new), b) for b, new in enumerate(right) if b >= at]
-        ratio, b = max(ratios, key=lambda pair: (pair[0], -pair[1]), default=(0.0, 0))
-        if ratio < 0.6:
+    for a, line in enumerate(left):
+        subject = _subject(line)
+        if not subject or subject not in subjects[at:]:
             found.append((a, None))
             continue
+        b = subjects.index(subject, at)
         found += [(None, n) for n in range(at, b)]
         found.append((a, b))
         at = b + 1
     return found + [(None, n) for n in range(at, len(right))]
 
 
-def _alike(old: str, new: str) -> float:
-    matcher = difflib.SequenceMatcher(None, old, new, False)
-    return matcher.ratio() if matcher.quick_ratio() >= 0.6 else 0.0
+def _subject(line: str) -> str:
+    """Return what a line of a script is about: its option or variable; "" for none."""
+    match = _SUBJECT.match(line)
+    return match[1].lower() if match else ""
 
 
 def changed_spans(old: str, new: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

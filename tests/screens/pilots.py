@@ -35,3 +35,8 @@ def shown(pilot: Pilot[int]) -> str:
 async def at(pilot: Pilot[int], step: Step) -> None:
     await until(pilot, lambda: getattr(pilot.app.screen, "step", None) is step)
     await pilot.pause()
+
+
+def words(pilot: Pilot[int]) -> str:
+    """The screen as one line, for sentences that may be wrapped."""
+    return " ".join(shown(pilot).split())

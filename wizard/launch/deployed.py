@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from wizard import scriptdiffs
 from wizard.errors import RemoteError
-from wizard.launch.node import LAUNCHES
+from wizard.launch.node import LAUNCHES, directory
 from wizard.launch.runtime import home_path
 from wizard.patchkeys import SCRIPTS
+from wizard.presets import Preset
 from wizard.remote.api import Remote
 from wizard.remote.text import clean
-from wizard.scriptlines import LABEL_PRESET
+from wizard.scriptlines import LABEL_PRESET, LaunchLabels
+from wizard.textdiff import FileDiff
 
 _ASK_S = 20.0
 _NEWEST = 500  # launches to look through; each is one directory
@@ -38,6 +41,20 @@ class Deployed:
 async def find(remotes: Sequence[Remote], preset: str) -> list[Deployed]:
     """Ask every node for the newest launch of a preset; nothing there is changed."""
     return list(await asyncio.gather(*(_ask(remote, preset) for remote in remotes)))
+
+
+async def compare(preset: Preset, remotes: Sequence[Remote]) -> tuple[list[FileDiff], list[str]]:
+    """Compare the preset's scripts with those on the nodes; and say what cannot be compared."""
+    diffs, messages = [], []
+    for found in await find(remotes, preset.name):
+        if found.error is not None:
+            messages.append(str(found.error))
+        elif not found.launch_id:
+            messages.append(f"On node {found.rank} lies no launch of {preset.name}.")
+        else:
+            labels = LaunchLabels(preset.name, found.launch_id, directory(found.launch_id))
+            diffs += scriptdiffs.with_deployed(preset, found.rank, labels, found.files)
+    return diffs, messages
 
 
 async def _ask(remote: Remote, preset: str) -> Deployed:
