@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from openssh_lab import OpenSSHLab, needs_accounts
+import pytest
+from openssh_lab import OpenSSHLab
+from remote_lab import wait_for
+
+from wizard.errors import Unreachable
+from wizard.remote.dial import Dialer, Target
 
 
 async def test_a_node_is_reached_and_its_bashrc_is_no_part_of_the_answer(
@@ -26,10 +31,63 @@ async def test_nodes_behind_two_jump_hosts(openssh: OpenSSHLab) -> None:
     assert [s.logins for s in openssh.servers] == [1, 1, 1, 1], "one connection per jump host"
 
 
-@needs_accounts
-async def test_the_lab_has_accounts(openssh: OpenSSHLab) -> None:
-    account = await openssh.account(password="x", sudo="nopasswd")
-    await openssh.add()
-    async with openssh.fleet(openssh.node(0, user=account.name)) as fleet:
-        done = await fleet.remotes[0].run("id -un; sudo -n id -un")
-    assert done.stdout.decode().split() == [account.name, "root"], done.stderr
+async def test_a_server_that_allows_two_sessions_is_asked_no_more_at_once(
+    openssh: OpenSSHLab,
+) -> None:
+    (server,) = await openssh.add(max_sessions=2)
+    async with openssh.fleet() as fleet:
+        done = await asyncio.gather(*(fleet.remotes[0].run(f"echo {n}") for n in range(12)))
+        assert [d.stdout for d in done] == [f"{n}\n".encode() for n in range(12)]
+        refused = server.logged("no more sessions")
+        assert refused >= 1
+        for _ in range(3):
+            await asyncio.gather(*(fleet.remotes[0].run("true") for _ in range(6)))
+        assert server.logged("no more sessions") == refused, "it was learnt"
+    assert server.logins == 1
+
+
+async def test_nodes_behind_a_bastion_that_lets_two_knock_at_once(openssh: OpenSSHLab) -> None:
+    bastion, node = await openssh.add(2, max_startups="2:100:2")
+    nodes = [openssh.node(1, rank=n, jump=bastion.spec) for n in range(16)]
+    async with openssh.fleet(*nodes) as fleet:
+        assert await fleet.connect() == {}
+    assert [bastion.logins, node.logins] == [1, 16]
+
+
+async def test_a_node_that_drops_and_is_away_for_a_moment_is_reached_again(
+    openssh: OpenSSHLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = []
+    dial = Dialer.dial
+
+    async def counted(self: Dialer, target: Target) -> object:
+        try:
+            return await dial(self, target)
+        except Unreachable as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(Dialer, "dial", counted)
+    (server,) = await openssh.add()
+    async with openssh.fleet() as fleet:
+        remote = fleet.remotes[0]
+        await remote.connect()
+        await server.stop()
+        await wait_for(lambda: not remote.connected)
+        task = asyncio.create_task(remote.run("echo back"))
+        await wait_for(lambda: bool(refused))
+        await server.start()
+        assert (await task).stdout == b"back\n"
+
+
+async def test_a_node_that_stays_away_is_given_up(
+    openssh: OpenSSHLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wizard.remote.line._PATIENCE_S", 0.5)
+    (server,) = await openssh.add()
+    async with openssh.fleet() as fleet:
+        await fleet.remotes[0].connect()
+        await server.stop()
+        await wait_for(lambda: not fleet.remotes[0].connected)
+        with pytest.raises(Unreachable, match="was refused"):
+            await fleet.remotes[0].run("true")
