@@ -55,13 +55,13 @@ async def test_healthy_nodes_describe_themselves_in_one_round_trip(tmp_path: Pat
             sessions: list[object] = []
             for remote in fleet.remotes:
                 await remote.connect()
-                opened = remote._open
+                opened = remote._line._open
 
                 async def counted(*arguments: object, opened: object = opened) -> object:
                     sessions.append(arguments)
                     return await opened(*arguments)  # type: ignore[operator]
 
-                remote._open = counted  # type: ignore[method-assign,assignment]
+                remote._line._open = counted  # type: ignore[method-assign,assignment]
             await run.run()
             assert len(sessions) == len(fleet.remotes)  # one each, whatever is asked
             assert not run.errors

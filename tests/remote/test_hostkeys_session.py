@@ -49,6 +49,7 @@ async def test_accepted_keys_let_the_checks_of_those_nodes_go_on(lab: Lab, tmp_p
         assert [len(server.logins) for server in servers] == [0, 1]
         assert [key.nodes for key in session.host_keys.pending] == [(0,)]
         session.host_keys.dismiss()
+        await wait_for(lambda: not session.checks_running, 30)
         assert session.rerun_failed(), "the user's own retry"
         await wait_for(lambda: not session.checks_running, 30)
         assert session.host_keys.accept(session.host_keys.pending)
