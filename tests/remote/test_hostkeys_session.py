@@ -35,23 +35,34 @@ def _statuses(session: Session) -> list[Status]:
     return [result.status for result in results if result is not None]
 
 
+async def _still(session: Session) -> None:
+    """Wait until nothing goes on: asking again follows accepting, in the background."""
+    await wait_for(
+        lambda: (
+            not (session.checks_running or session.host_keys.busy or session._work.busy("again"))
+        ),
+        30,
+    )
+
+
 async def test_accepted_keys_let_the_checks_of_those_nodes_go_on(lab: Lab, tmp_path: Path) -> None:
     servers = await lab.add(2)
     lab.known_hosts.write_text("")
     session = _session(lab, tmp_path)
     try:
         session.start_checks()
-        await wait_for(lambda: not session.checks_running, 30)
+        await _still(session)
         assert _statuses(session) == [Status.FAIL, Status.FAIL]
         assert [key.nodes for key in session.host_keys.pending] == [(0,), (1,)]
         assert session.host_keys.accept(session.host_keys.pending[1:])
         await wait_for(lambda: _statuses(session) == [Status.FAIL, Status.PASS], 30)
+        await _still(session)
         assert [len(server.logins) for server in servers] == [0, 1]
         assert [key.nodes for key in session.host_keys.pending] == [(0,)]
         session.host_keys.dismiss()
         await wait_for(lambda: not session.checks_running, 30)
         assert session.rerun_failed(), "the user's own retry"
-        await wait_for(lambda: not session.checks_running, 30)
+        await _still(session)
         assert session.host_keys.accept(session.host_keys.pending)
         await wait_for(lambda: _statuses(session) == [Status.PASS, Status.PASS], 30)
         assert [len(server.logins) for server in servers] == [1, 1]
