@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import ClassVar
@@ -21,6 +22,8 @@ from wizard.audittrail import Record
 _OUTCOME = 11  # cells: "not started"
 _SHORT = {"connection lost": "lost"}
 _MORE = 2
+_NARROW = 120  # cells of the terminal: below, hosts and a command's first settings are left out
+_SETTINGS = re.compile(r"^(?:export \w+=[\w.-]*; )+")
 
 
 class AuditList(ScrollView, can_focus=True):
@@ -133,17 +136,18 @@ class AuditList(ScrollView, can_focus=True):
         )
         bad = style + self.get_component_rich_style("auditlist--bad", partial=True)
         time = record.time.astimezone().strftime("%m-%d %H:%M:%S " if self._days else "%H:%M:%S ")
-        host = set_cell_size(record.host, self._host_width)
+        narrow = self.app.size.width < _NARROW
+        host = "" if narrow else set_cell_size(record.host, self._host_width) + " "
         word = _SHORT.get(record.outcome, record.outcome)
         outcome = set_cell_size(f"{_sign(record)} {word}", _OUTCOME + _MORE)
         segments = [
             Segment(time, dim),
-            Segment(f"n{record.node:<2} {host} ", style),
+            Segment(f"n{record.node:<2} {host}", style),
             Segment(outcome, bad if record.failed else dim),
             Segment(f"{record.duration_s:6.1f}s  ", dim),
         ]
         room = width - sum(cell_len(s.text) for s in segments)
-        line = record.line
+        line = _SETTINGS.sub("", record.line) if narrow else record.line
         if cell_len(line) > room:
             line = set_cell_size(line, max(0, room - _MORE)) + glyph("more")
         segments.append(Segment(line, style))
