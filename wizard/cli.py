@@ -131,7 +131,17 @@ def build_parser() -> argparse.ArgumentParser:
     _connecting(chat)
     chat.add_argument("prompt", metavar="PROMPT", nargs="?", help="one question (or on stdin)")
     _add_audit(add("audit", "what was run on the nodes"))
+    _add_diagnose(add("diagnose", "name the cause of a failed launch from saved logs"))
     return top
+
+
+def _add_diagnose(diagnose: argparse.ArgumentParser) -> None:
+    diagnose.add_argument(
+        "files", metavar="FILE", nargs="+",
+        help="a log per node, node 0 first; plain or gzip, - for stdin",
+    )  # fmt: skip
+    _format(diagnose, "text", "json")
+    diagnose.add_argument("--lang", choices=["en", "zh"], default="en", help="of the explanations")
 
 
 def _add_audit(audit: argparse.ArgumentParser) -> None:

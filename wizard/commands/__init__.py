@@ -26,6 +26,7 @@ _ROOMS = {
     "stop": "launch",
     "chat": "chat",
     "audit": "audit",
+    "diagnose": "diagnose",
 }
 
 

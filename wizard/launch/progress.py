@@ -135,6 +135,7 @@ _SIGNS: tuple[tuple[str, _Make], ...] = (
     (r"Application startup complete", _fixed(Phase.READY, "API server is up")),
 )
 _COMPILED = tuple((re.compile(pattern), make) for pattern, make in _SIGNS)
+SIGNS = tuple(pattern for pattern, _ in _COMPILED)  # in order; for whoever looks for them quickly
 
 
 def strip_ansi(text: str) -> str:

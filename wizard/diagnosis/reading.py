@@ -1,0 +1,135 @@
+r"""Files and streams into scans: chunks of any size, colours, overlong lines, several nodes in one.
+
+One file holds one node's log, or several nodes' lines as ``v32-wizard logs`` prints them, each with
+``node1 | `` before it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from wizard.diagnosis.marks import NodeLog
+from wizard.diagnosis.scan import NodeScan
+
+CHUNK = 1 << 18
+_LONGEST = 16 * 1024  # bytes of a line; what is beyond is dropped
+_ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_])")
+_NODE = re.compile(rb"node(\d{1,4}) \| ")
+
+
+class LogReader:
+    """Cuts a byte stream into lines for the scan of its node, or of each node in it."""
+
+    def __init__(self, node: int, name: str) -> None:
+        self._node, self._name = node, name
+        self._rest = b""
+        self._skipping = False  # inside an overlong line
+        self._number = 0
+        self._merged: bool | None = None
+        self._scans: dict[int, NodeScan] = {}
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        if self._skipping:
+            end = chunk.find(b"\n")
+            if end < 0:
+                return
+            chunk, self._skipping = chunk[end:], False
+        data = self._rest + chunk
+        end = data.rfind(b"\n")
+        if end < 0 and len(data) > _LONGEST:
+            self._rest, self._skipping = data[:_LONGEST], True
+            return
+        self._rest = data[end + 1 :]
+        if end >= 0:
+            self._lines(data[:end])
+
+    def close(self) -> list[NodeLog]:
+        """Take the last line; return what was found, by node."""
+        if self._rest:
+            self._lines(self._rest)
+            self._rest = b""
+        if not self._scans:
+            self._scan(self._node)
+        return [scan.close() for scan in self._scans.values()]
+
+    def _lines(self, data: bytes) -> None:
+        if b"\x1b" in data:
+            data = _ANSI.sub(b"", data)
+        first = self._number + 1
+        lines = [
+            (number, line if len(line) <= _LONGEST else line[:_LONGEST])
+            for number, line in enumerate(data.split(b"\n"), first)
+        ]
+        self._number += len(lines)
+        if self._merged is None:
+            told = next((line for _, line in lines if line.strip()), None)
+            self._merged = None if told is None else _NODE.match(told) is not None
+        if not self._merged:
+            self._scan(self._node).feed(lines)
+            return
+        by_node: dict[int, list[tuple[int, bytes]]] = {}
+        node = self._node
+        for number, line in lines:
+            if match := _NODE.match(line):
+                node = int(match[1])
+            by_node.setdefault(node, []).append((number, line))
+        for node, its in by_node.items():
+            self._scan(node).feed(its)
+
+    def _scan(self, node: int) -> NodeScan:
+        if node not in self._scans:
+            self._scans[node] = NodeScan(node, self._name)
+        return self._scans[node]
+
+
+def read_stream(node: int, name: str, stream: IO[bytes]) -> list[NodeLog]:
+    """Return what a stream of bytes holds; gzip is recognised by its first bytes.
+
+    Raises:
+        OSError: it cannot be read, or is damaged gzip (``gzip.BadGzipFile``).
+        EOFError: the gzip stream is cut off.
+    """
+    reader = LogReader(node, name)
+    first = stream.read(CHUNK)
+    if first[:2] == b"\x1f\x8b":
+        whole: IO[bytes] = gzip.GzipFile(fileobj=_Joined(first, stream))  # type: ignore[assignment]
+        first = whole.read(CHUNK)
+        stream = whole
+    while first:
+        reader.feed(first)
+        first = stream.read(CHUNK)
+    return reader.close()
+
+
+def read_file(node: int, path: Path) -> list[NodeLog]:
+    """Return what a file holds; see :func:`read_stream`."""
+    with path.open("rb") as stream:
+        return read_stream(node, str(path), stream)
+
+
+def read_lines(node: int, name: str, lines: Iterable[str]) -> list[NodeLog]:
+    """Return what lines in memory hold."""
+    reader = LogReader(node, name)
+    reader.feed("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+    return reader.close()
+
+
+class _Joined:
+    """A stream of which the beginning was read already; all that GzipFile needs."""
+
+    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
+        self._first, self._rest = first, rest
+
+    def read(self, size: int = -1) -> bytes:
+        if self._first:
+            if 0 <= size < len(self._first):
+                out, self._first = self._first[:size], self._first[size:]
+                return out
+            out, self._first = self._first, b""
+            return out
+        return self._rest.read(size)
