@@ -15,7 +15,9 @@ LONGEST = 4000  # characters of a line that are looked at; no message of interes
 CALM = frozenset({"INFO", "WARNING", "DEBUG"})
 
 _NODE = re.compile(r"node(\d{1,4}) \| ")
-_ENGINE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
+_ENGINE = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?"
+)
 _PROCESS = re.compile(r"\(([A-Za-z][\w .:-]{0,60}?)(?: pid=(\d+))?(?:, ip=[\d.]+)?\) ?")
 _VLLM = re.compile(
     r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) "
@@ -39,7 +41,7 @@ class LogLine:
         process: such as ``EngineCore_DP1``, the innermost where prefixes are doubled, or "".
         node: as ``v32-wizard logs`` prefixes it, or None.
         engine_s: the container engine's stamp, seconds since 1970 UTC, or None.
-        clock_s: the program's own stamp, seconds in a year of its own (see :func:`_clock`), or None.
+        clock_s: the program's own stamp, seconds in a year of its own, or None.
         stamp: the stamp as written, "" for none; the program's own goes before the engine's.
     """
 

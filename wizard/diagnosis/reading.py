@@ -10,7 +10,7 @@ import gzip
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from wizard.diagnosis.marks import NodeLog
 from wizard.diagnosis.scan import NodeScan
@@ -97,9 +97,9 @@ def read_stream(node: int, name: str, stream: IO[bytes]) -> list[NodeLog]:
     reader = LogReader(node, name)
     first = stream.read(CHUNK)
     if first[:2] == b"\x1f\x8b":
-        whole: IO[bytes] = gzip.GzipFile(fileobj=_Joined(first, stream))  # type: ignore[assignment]
-        first = whole.read(CHUNK)
-        stream = whole
+        packed = cast(IO[bytes], _Joined(first, stream))
+        stream = cast(IO[bytes], gzip.GzipFile(fileobj=packed))
+        first = stream.read(CHUNK)
     while first:
         reader.feed(first)
         first = stream.read(CHUNK)

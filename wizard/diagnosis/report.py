@@ -137,4 +137,6 @@ def wrapped(text: str) -> list[str]:
     """Return a text in indented lines; Chinese has no blanks to break at and takes two columns."""
     wide = any(unicodedata.east_asian_width(char) in "WF" for char in text)
     width = _WIDTH // 2 if wide else _WIDTH
-    return textwrap.wrap(text, width, initial_indent="   ", subsequent_indent="   ")
+    return textwrap.wrap(
+        text, width, initial_indent="   ", subsequent_indent="   ", break_on_hyphens=False
+    )

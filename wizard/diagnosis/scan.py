@@ -25,12 +25,12 @@ _SOME = 5  # unknown errors kept of each sort
 _EXCERPT = 500
 
 _ERROR, _STAGE, _STATE = -1, -2, -3  # what a text is for when it is for no signature
-_ERROR_WORDS = (b"Traceback (most", b"ERROR", b"CRITICAL", b"FATAL", b"No such file or", b"rror: ", b"fatal: ")  # fmt: skip
+_ERROR_WORDS = (b"Traceback (most", b"ERROR", b"CRITICAL", b"FATAL", b"rror: ", b"fatal: ")
 _STATE_WORDS = (b"in world size", b"Application shutdown complete")
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r"(?:\s|File \"|[\^~]+\s*$|$|\||During handling of|The above exception)")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s|$)", re.ASCII)
-_SHELL = re.compile(r"\b(?:[Ee]rror|fatal): |: No such file or directory")
+_SHELL = re.compile(r"\b(?:[Ee]rror|fatal): ")
 _RANK = re.compile(r"rank (\d+) in world size (\d+)", re.ASCII)
 
 

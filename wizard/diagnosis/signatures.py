@@ -120,8 +120,12 @@ def entry(data: Mapping[str, Any]) -> Signature:
             sample=data.get("sample", ""),
             alone=data.get("alone", "cause"),
             goto=data.get("goto", {}),
-            **{k: frozenset(data.get(k, ())) for k in ("broader_than", "outranks", "explains")},
-            **{k: bool(data.get(k, False)) for k in ("calm", "peer_lost", "table")},
+            broader_than=frozenset(data.get("broader_than", ())),
+            outranks=frozenset(data.get("outranks", ())),
+            explains=frozenset(data.get("explains", ())),
+            calm=bool(data.get("calm")),
+            peer_lost=bool(data.get("peer_lost")),
+            table=bool(data.get("table")),
             blames=data.get("blames", ""),
         )
     except (KeyError, TypeError, ValueError, re.error) as error:

@@ -1,0 +1,81 @@
+"""``v32-wizard diagnose`` as its users call it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.diagnosis.compose import render, scripts
+from wizard.cli import main
+
+SCRIPTS = {s["name"]: s for s in scripts()}
+
+
+def files(folder: Path, name: str, *, packed: bool = False) -> list[str]:
+    paths = []
+    for node, data in enumerate(render(SCRIPTS[name])):
+        path = folder / f"node{node}.log"
+        path.write_bytes(gzip.compress(data) if packed else data)
+        paths.append(str(path))
+    return paths
+
+
+def test_json_says_what_the_contract_promises(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = files(tmp_path, "an old job holds an NPU of node 1", packed=True)
+    assert main(["diagnose", *paths, "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["schema"] == "v32-wizard/diagnosis/1"
+    first = report["causes"][0]
+    assert (first["id"], first["class"]) == ("hccl_listen_port_16666", "HCCL_PORT")
+    assert (first["node"], first["file"], first["confidence"]) == (1, paths[1], "cause")
+    line = gzip.decompress(Path(paths[1]).read_bytes()).decode().split("\n")[first["line"] - 1]
+    assert first["excerpt"] == line
+    assert first["time"] == "2026-11-20-10:14:02"
+    assert "29.11.1.35" in first["meaning"]
+    assert first["fix"]
+    assert {c["confidence"] for c in report["causes"][1:]} == {"consequence"}
+
+
+def test_text_in_both_languages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = files(tmp_path, "out of NPU memory on node 1, in one file as v32-wizard logs prints it")
+    assert main(["diagnose", *paths]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("1. CAUSE  node 1 ")
+    assert "NPU 3 ran out of memory while 2.50 GiB were asked for" in " ".join(text.split())
+    assert main(["diagnose", *paths, "--lang", "zh"]) == 0
+    assert capsys.readouterr().out.startswith("1. 原因  节点 1 ")
+
+
+def test_healthy_logs_are_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagnose", *files(tmp_path, "healthy, DP 2")]) == 1
+    out = capsys.readouterr().out
+    assert "No cause" in out
+    assert "came to: ready" in out
+
+
+@pytest.mark.parametrize("name", ["gone.log", ".", "cut.gz"])
+def test_what_cannot_be_read_is_status_2(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"x" * 1000)[:-9])
+    assert main(["diagnose", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"v32-wizard: {tmp_path / name}: cannot be read: ")
+    assert len(error.splitlines()) == 1
+
+
+def test_stdin_once() -> None:
+    data = b"".join(render(SCRIPTS["no room for the cache"])[:1])
+    command = [sys.executable, "-m", "wizard.cli", "diagnose", "-"]
+    done = subprocess.run(command, check=False, input=data, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert b"no_kv_blocks" in done.stdout
+    twice = subprocess.run([*command, "-"], check=False, capture_output=True, timeout=60)
+    assert twice.returncode == 2

@@ -1,0 +1,87 @@
+"""Clocks, ranks, the dead: what is given to a verdict besides the logs."""
+
+from __future__ import annotations
+
+from tests.diagnosis.compose import scripts
+from tests.diagnosis.test_composed_logs import judged
+from wizard.diagnosis.marks import NodeLog
+from wizard.diagnosis.reading import read_lines
+from wizard.diagnosis.report import to_text
+from wizard.diagnosis.verdict import diagnose
+
+SCRIPTS = {s["name"]: s for s in scripts()}
+OOM = "ERROR {} [a.py:1] ValueError: No available memory for the cache blocks."
+KEY = "ERROR {} [a.py:1] KeyError: 'x.weight_offset'"
+
+
+def log(node: int, *lines: str) -> NodeLog:
+    return read_lines(node, f"node{node}.log", lines)[0]
+
+
+def ids(*logs: NodeLog, **options: object) -> list[str]:
+    return [c.signature.id for c in diagnose(logs, **options).causes]  # type: ignore[arg-type]
+
+
+def test_the_earlier_error_is_the_cause_whatever_the_order_of_the_files() -> None:
+    a, b = log(0, OOM.format("11-20 10:00:09")), log(1, KEY.format("11-20 10:00:05"))
+    assert ids(a, b) == ["w8a8_offset_key", "no_kv_blocks"]
+    assert [c.confidence for c in diagnose([a, b]).causes] == ["cause", "possible"]
+
+
+def test_a_clock_that_is_ahead_is_set_right() -> None:
+    a, b = log(0, OOM.format("11-20 10:00:09")), log(1, KEY.format("11-20 10:00:05"))
+    assert ids(a, b, offsets={0: 60.0})[0] == "no_kv_blocks"
+
+
+def test_the_engines_stamps_go_before_the_programs_where_all_have_them() -> None:
+    a = log(0, "2026-11-20T02:00:09Z " + OOM.format("11-20 10:00:09"))
+    b = log(1, "2026-11-20T02:00:11Z " + KEY.format("11-20 02:00:05"))
+    assert ids(a, b)[0] == "no_kv_blocks"
+    only_one = log(1, KEY.format("11-20 10:00:05"))
+    assert ids(a, only_one)[0] == "w8a8_offset_key"
+
+
+def test_new_year_comes_after_the_old() -> None:
+    a, b = log(0, OOM.format("01-01 00:00:05")), log(1, KEY.format("12-31 23:59:50"))
+    assert ids(a, b)[0] == "w8a8_offset_key"
+
+
+def test_a_log_without_stamps_is_an_early_end() -> None:
+    a, b = log(0, OOM.format("11-20 10:00:00")), log(1, "bash: line 2: vllm: command not found")
+    assert ids(a, b)[0] == "command_missing"
+
+
+def test_ranks_are_counted_where_the_logs_do_not_say() -> None:
+    line = "EI0015: Failed to connect agent[9,10]"
+    assert [c.node for c in diagnose([log(0, line), log(1, "x")], npus_per_node=8).causes] == [1]
+    assert [c.node for c in diagnose([log(0, line), log(1, "x")]).causes] == [0]  # nothing tells
+
+
+def test_a_node_known_to_be_dead_is_named_though_nobody_complains() -> None:
+    script = SCRIPTS["healthy, still loading, nodes a moment apart"]
+    cause = judged(script, dead=[1]).cause
+    assert cause is not None
+    assert (cause.signature.id, cause.node) == ("peer_vanished", 1)
+
+
+def test_several_that_may_have_vanished_are_only_possible() -> None:
+    lost = log(
+        0, "ERROR 11-20 10:00:09 [a.py:1] RuntimeError: Connection closed by peer [10.0.0.9]:1"
+    )
+    others = [log(n, f"INFO 11-20 10:00:0{n} [a.py:1] x") for n in (1, 2)]
+    diagnosis = diagnose([lost, *others])
+    assert diagnosis.cause is None
+    assert (diagnosis.causes[0].signature.id, diagnosis.causes[0].node) == ("peer_vanished", 1)
+
+
+def test_a_refused_request_does_not_hide_what_broke() -> None:
+    chat = "ERROR 11-20 09:00:00 [a.py:1] NotFoundError: The model `x` does not exist."
+    assert ids(log(0, chat, OOM.format("11-20 10:00:09"))) == ["no_kv_blocks", "chat_model_404"]
+    assert ids(log(0, chat)) == ["chat_model_404"]
+
+
+def test_the_text_shows_nothing_that_a_terminal_acts_on() -> None:
+    evil = "\x1b]0;owned\x07\u202e" + OOM.format("11-20 10:00:00") + "\x9b2J"
+    text = to_text(diagnose([log(0, evil)]))
+    assert "no_kv_blocks" in text
+    assert not any(char in text for char in "\x1b\x07\u202e\x9b")
