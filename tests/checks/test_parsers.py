@@ -118,6 +118,61 @@ def test_random_text_never_passes_and_never_breaks_a_parser(
     assert parsed.problem in runbook()
 
 
+GOOD = [(n, c) for n, c in cases() if c["expect"]["status"] == "pass"]
+# answers that are lists: what is cut off at the end of a line is a shorter list, which the rules
+# over all answers hold against the series, the preset and what runs
+LISTS = {"hccn_conf": "devices", "devices": "devices", "nic": "addresses", "mounts": "kinds"}
+LISTS |= {"ports": "listening", "disk": "free", "npu_health": "health", "npu_idle": "hbm_mb"}
+
+
+@pytest.mark.parametrize(
+    ("check", "case"), [pytest.param(n, c, id=f"{n}: {c['name']}") for n, c in GOOD]
+)
+def test_a_good_answer_that_is_cut_anywhere_is_no_pass_or_says_the_same(
+    check: str, case: dict[str, Any]
+) -> None:
+    """Strictly: it passes only where the cut took nothing of what was read from it."""
+    text = case.get("stdout", "")
+    full = parse(check, case)
+    for end in range(len(text)):
+        cut = parse(check, case | {"stdout": text[:end]})
+        if cut.status is not Status.PASS:
+            continue
+        if check in LISTS:
+            mine, all_ = (p.value[LISTS[check]] for p in (cut, full))
+            assert all(x in all_ for x in mine), text[:end]
+            if isinstance(mine, dict) and check not in ("ports", "hccn_conf"):
+                assert all(all_[name] == value for name, value in mine.items()), text[:end]
+        else:
+            same = {k: v for k, v in cut.value.items() if k not in EXTRAS.get(check, ())}
+            assert same.items() <= full.value.items(), text[:end]
+
+
+# what only adds to an answer, and may come after the line that is wanted
+EXTRAS = {"lldp": ("direct",), "optical": ("snr", "rx", "tx"), "link_stat": ("records",)}
+EXTRAS["ping"] = ("times_ms",)
+
+
+@settings(deadline=None)  # a busy machine is no defect
+@given(st.sampled_from(GOOD), st.data())
+def test_a_good_answer_with_one_letter_changed_passes_only_if_it_was_not_wanted(
+    good: tuple[str, dict[str, Any]], data: st.DataObject
+) -> None:
+    """A changed letter may change a value that is read, never make a bad word a good one."""
+    check, case = good
+    text = case.get("stdout", "")
+    if not text:
+        return
+    place = data.draw(st.integers(0, len(text) - 1))
+    letter = data.draw(st.characters(codec="utf-8", exclude_categories=["Zs", "Zl", "Zp", "Cc"]))
+    parsed = parse(check, case | {"stdout": text[:place] + letter + text[place + 1 :]})
+    if check in ("link", "net_health", "arch") and text[place].strip():
+        wanted = case["stdout"].lower().replace("\n", "")
+        changed = (text[:place] + letter + text[place + 1 :]).lower().replace("\n", "")
+        noise = "[" in text or '"' in text
+        assert noise or parsed.status is not Status.PASS or wanted == changed
+
+
 WORDS = st.sampled_from(
     [
         "link status:",

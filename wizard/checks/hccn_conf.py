@@ -31,6 +31,8 @@ def parse_hccn_conf(stdout: str, stderr: str, exit_code: int) -> Parsed:
 def _read(stdout: str, exit_code: int) -> Parsed | None:
     devices: dict[str, dict[str, str]] = defaultdict(dict)
     others: set[str] = set()  # devices that other settings are given for
+    if stdout and not stdout.endswith("\n"):
+        return None  # cut off, perhaps in the middle of an address
     for line in stdout.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue

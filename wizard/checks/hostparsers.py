@@ -47,7 +47,7 @@ def _lines(text: str) -> list[str]:
 
 def parse_arch(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the machine: the images and the driver are for aarch64 alone."""
-    found = _lines(stdout)
+    found = stdout.split()
     answer = None
     if found == ["aarch64"]:
         answer = Parsed(Status.PASS, "aarch64", {"arch": "aarch64"})

@@ -27,6 +27,8 @@ def settle_host(
     if exit_code in (124, 137):
         return bad(Status.ERROR, Problem.COMMAND_HUNG, f"{tool} did not end within its time limit")
     if answer is not None and exit_code == 0:
+        if stdout and not stdout.endswith("\n"):
+            return bad(Status.ERROR, Problem.NOT_UNDERSTOOD, "the answer was cut off")
         return answer
     if exit_code == 127 or _MISSING.search(stderr):
         return bad(Status.ERROR, Problem.COMMAND_MISSING, f"{tool} is not installed on the node")

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from wizard.checks.model import Status
 from wizard.checks.problems import Problem
-from wizard.checks.tooltext import Parsed, bad, lines, only, settle
+from wizard.checks.tooltext import Parsed, bad, lines, only, settle, whole
 
 _LINK = re.compile(r"^\s*link status\s*:\s*(.*?)\s*$", re.I)
 _NET_HEALTH = re.compile(r"^\s*net health status\s*:\s*(.*?)\s*$", re.I)
@@ -54,8 +54,8 @@ _HEALTH: dict[str, tuple[Status, Problem]] = {
 
 def parse_lldp(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the neighbour's port; silence is a warning, another NPU on a direct fibre is fine."""
-    text = lines(stdout)
-    if not text and not lines(stderr) and exit_code == 0:
+    text = lines(whole(stdout))
+    if not lines(stdout) and not lines(stderr) and exit_code == 0:
         return bad(Status.WARN, Problem.LLDP_SILENT, "no LLDP frame came from the switch")
     return settle(_lldp(text), stdout, stderr, exit_code)
 
@@ -115,7 +115,7 @@ def parse_net_health(stdout: str, stderr: str, exit_code: int) -> Parsed:
 
 def parse_netdetect(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the address that the NPU watches; 0.0.0.0 means that none was set."""
-    address = _address(only(_NETDETECT, lines(stdout)))
+    address = _address(only(_NETDETECT, lines(whole(stdout))))
     answer = None
     if address is not None and address.is_unspecified:
         answer = bad(Status.WARN, Problem.NETDETECT_UNSET, "no target is set", netdetect=None)
@@ -126,7 +126,7 @@ def parse_netdetect(stdout: str, stderr: str, exit_code: int) -> Parsed:
 
 def parse_gateway(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the default gateway. Whether one is needed is judged from all addresses, later."""
-    text = lines(stdout)
+    text = lines(whole(stdout))
     found = {(m[1], m[2] or "") for line in text if (m := _GATEWAY.match(line))}
     answer = None
     if len(found) == 1:
@@ -148,7 +148,7 @@ def _no_gateway() -> Parsed:
 
 def parse_ip(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the NPU's address and mask; both must be there and fit together."""
-    text = lines(stdout)
+    text = lines(whole(stdout))
     address, mask = only(_IP, text), only(_NETMASK, text)
     if not address:
         address, mask = only(_IPV6, text), only(_PREFIX, text)

@@ -11,7 +11,7 @@ from ipaddress import ip_interface
 
 from wizard.checks.model import Status
 from wizard.checks.problems import Problem
-from wizard.checks.tooltext import Parsed, bad, lines, only, settle
+from wizard.checks.tooltext import Parsed, bad, lines, only, settle, whole
 
 _TLS = re.compile(r"^\s*dev_id\s*:\s*\d+\s*,\s*tls switch\s*\[([^\]]*)\]", re.I)
 _NO_CERTIFICATE = re.compile(r"no certificate found", re.I)
@@ -109,7 +109,7 @@ def flapped(before: Parsed, now: Parsed) -> Parsed:
 
 def parse_vnic(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the virtual NIC by which an A3's NPU is reached over HCCS within its super-pod."""
-    text = lines(stdout)
+    text = lines(whole(stdout))
     state = only(_VNIC_LINK, text).upper()
     answer = None
     if state == "DOWN":

@@ -111,6 +111,11 @@ def lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip() and not _NOISE.match(line)]
 
 
+def whole(text: str) -> str:
+    """Return a text without a last line that has no end: a number in it may have been cut."""
+    return text[: text.rfind("\n") + 1]
+
+
 def trouble(stdout: str, stderr: str, exit_code: int) -> Parsed | None:
     """Return why the tool did not answer, by text first and exit code second; None if it did."""
     text = "\n".join(lines(stdout) + lines(stderr))
