@@ -63,7 +63,10 @@ def test_a_dark_link_is_found_and_explained(terminal: Terminal) -> None:
         terminal.wait_gone(shown[0])
     assert "node 1, device 3, link" in screen
     assert "$ hccn_tool -i 3 -link -g" in screen
-    assert "link status: DOWN" in screen
+    terminal.press("Enter")  # all about the cell
+    terminal.wait("link status: DOWN")
+    terminal.press("Escape")
+    terminal.wait_gone("link status: DOWN")
     terminal.press("F10")
     screen = terminal.wait("What is wrong, and what to do next")
     assert "The network link is down: node 1 device 3" in screen
