@@ -138,6 +138,30 @@ def test_the_readme_has_every_step_in_order(series: str, precision: str, strict:
     ]
 
 
+def test_the_readme_gives_the_key_without_writing_it_down() -> None:
+    text = exportreadme.text(preset("A3", "bf16", serve={"api_key": True}))
+    titles = re.findall(r"^## \d+\. (.*)$", text, re.M)
+    assert titles[:3] == [
+        "Copy the scripts",
+        "Give node 0 the API key",
+        "Start node 0 (10.0.0.11)",
+    ]
+    put = next(line for line in text.splitlines() if line.startswith("printf '%s"))
+    assert "cat >v32-wizard-lab/node0/key/api-key" in put
+    assert text.count('"$KEY"') == 3  # to the file, to /v1/models, to the question
+    assert (
+        "key/api-key" in scripts.render(preset("A3", "bf16", serve={"api_key": True}))[0].container
+    )
+
+
+@pytest.mark.parametrize("switch", ["detached", "command"])
+def test_without_a_deviation_the_readme_keeps_a_terminal_open(switch: str) -> None:
+    text = exportreadme.text(preset("A3", "w8a8", deviations={switch: False}))
+    assert "ssh -t 10.0.0.11" in text
+    assert ("bash -l /root/.cache/serve.sh" in text) == (switch == "command")
+    assert "docker stop" not in text
+
+
 # --- taking in ----------------------------------------------------------------------------------
 
 

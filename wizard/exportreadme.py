@@ -7,6 +7,7 @@ import shlex
 from wizard import scripts
 from wizard.cluster import Node
 from wizard.presetmodel import Preset
+from wizard.scriptlines import KEY_DIRECTORY, KEY_FILE
 
 _MINUTES = "10 to 20 minutes; slow storage takes longer"
 
@@ -16,6 +17,9 @@ def text(preset: Preset) -> str:
     nodes = preset.cluster.nodes
     parts = [_head(preset), _copy(preset)]
     number = 2
+    if preset.serve.api_key:
+        parts.append(_key(preset, number))
+        number += 1
     for node in nodes:
         parts.append(_start(preset, node, number))
         number += 1
@@ -93,21 +97,49 @@ def _copy(preset: Preset) -> str:
     return "## 1. Copy the scripts\n\n" + _block(*commands)
 
 
+def _runs_itself(preset: Preset) -> bool:
+    """Whether container.sh runs serve.sh; else the user does, inside the container."""
+    return not preset.strict_guide and preset.makes("command")
+
+
+def _outlives_terminal(preset: Preset) -> bool:
+    return _runs_itself(preset) and preset.makes("detached")
+
+
 def _start(preset: Preset, node: Node, number: int) -> str:
     others = "" if node.rank == 0 else ", once node 0's RPC port listens"
     title = f"## {number}. Start node {node.rank} ({node.host}){others}\n\n"
-    path = shlex.quote(f"{_folder(preset, node)}/container.sh")
-    if not preset.strict_guide:
-        return title + _block(_ssh(node, f"bash {path}"))
+    folder = _folder(preset, node)
+    command = f"bash {shlex.quote(f'{folder}/container.sh')}"
+    if _outlives_terminal(preset):
+        return title + _block(_ssh(node, command))
+    terminal = _ssh(node, command).replace("ssh ", "ssh -t ", 1)
+    if _runs_itself(preset):
+        return title + "It ends with this terminal: keep it open.\n\n" + _block(terminal)
     return (
         title
-        + "strict_guide: the guide's own container, which needs a terminal and ends with it. "
-        + "`serve.sh` must lie in a folder that the container mounts, such as `/root/.cache`.\n\n"
+        + "The container needs a terminal, and ends with it: keep it open. `serve.sh` must lie in "
+        + "a folder that the container mounts, such as `/root/.cache`.\n\n"
         + _block(
-            _ssh(node, f"cp {_folder(preset, node)}/serve.sh /root/.cache/serve.sh"),
-            _ssh(node).replace("ssh ", "ssh -t ", 1) + " " + shlex.quote(f"bash {path}"),
+            _ssh(node, f"cp {shlex.quote(f'{folder}/serve.sh')} /root/.cache/serve.sh"),
+            terminal,
             "# and inside the container:",
             "bash -l /root/.cache/serve.sh",
+        )
+    )
+
+
+def _key(preset: Preset, number: int) -> str:
+    head = preset.cluster.nodes[0]
+    folder = shlex.quote(f"{_folder(preset, head)}/{KEY_DIRECTORY}")
+    put = f"umask 077; mkdir -p {folder} && cat >{folder}/{KEY_FILE}"
+    return (
+        f"## {number}. Give node 0 the API key\n\n"
+        "It is removed as soon as it is read: do this before every start. The key stands in no "
+        "file of yours and in no command line; type it once, in the terminal of the next steps.\n\n"
+        + _block(
+            'read -rsp "API key: " KEY',
+            f"printf '%s\\n' \"$KEY\" | {_ssh(head, put)}",
         )
     )
 
@@ -126,7 +158,8 @@ def _wait_until_served(preset: Preset, number: int) -> str:
     head, port, name = preset.cluster.nodes[0], scripts.api_port(preset), preset.container.name
     url = f"http://127.0.0.1:{port}/health"
     loop = f"until curl -sf --noproxy '*' {url}; do sleep 5; done; echo served"
-    logs = "" if preset.strict_guide else f"{preset.container.runtime} logs -f --tail 50 {name}"
+    runtime = preset.container.runtime
+    logs = f"{runtime} logs -f --tail 50 {name}" if _outlives_terminal(preset) else ""
     lines = [_ssh(head, loop)]
     if logs:
         lines += ["# meanwhile, the log of each node; every one of them must go on:"]
@@ -142,14 +175,21 @@ def _ask(preset: Preset, number: int) -> str:
     )
     url = f"http://127.0.0.1:{port}/v1/completions"
     header = ["-H", "Content-Type: application/json"]
+    if preset.serve.api_key:
+        header += ["-H", "@-"]  # the key comes on stdin, and so stands in no argument
     ask = shlex.join(["curl", "-s", "--noproxy", "*", url, *header, "-d", body])
     models = f"curl -s --noproxy '*' http://127.0.0.1:{port}/v1/models"
-    return f"## {number}. Ask it\n\n" + _block(_ssh(head, models), _ssh(head, ask))
+    if preset.serve.api_key:
+        give = "printf 'Authorization: Bearer %s\\n' \"$KEY\" | "
+        lines = [f"{give}{_ssh(head, f'{models} -H @-')}", f"{give}{_ssh(head, ask)}"]
+    else:
+        lines = [_ssh(head, models), _ssh(head, ask)]
+    return f"## {number}. Ask it\n\n" + _block(*lines)
 
 
 def _stop(preset: Preset, number: int) -> str:
     title = f"## {number}. Stop it, on every node\n\n"
-    if preset.strict_guide:
+    if not _outlives_terminal(preset):
         return title + "Press Ctrl-C in each container's terminal, then `exit`.\n"
     runtime, name = preset.container.runtime, preset.container.name
     command = f"{runtime} stop -t 60 {name} && {runtime} rm {name}"

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from wizard import scriptdiffs
 from wizard.errors import RemoteError
 from wizard.launch import deployed
-from wizard.launch.node import directory
 from wizard.presets import Preset, PresetStore
 from wizard.remote.api import Fleet
-from wizard.scriptlines import LaunchLabels
 from wizard.scripts import render_guide_diff
 from wizard.textdiff import FileDiff, unified
 
@@ -42,9 +40,8 @@ async def with_nodes(preset: Preset, fleet: Fleet) -> tuple[str, list[RemoteErro
         if found.error is not None:
             errors.append(found.error)
         elif not found.launch_id:
-            parts.append(f"# node {found.rank}: no launch of {preset.name} lies there\n")
+            parts.append(f"# {deployed.nothing(found, preset)}\n")
         else:
-            labels = LaunchLabels(preset.name, found.launch_id, directory(found.launch_id))
-            diffs = scriptdiffs.with_deployed(preset, found.rank, labels, found.files)
+            diffs = deployed.compare_one(preset, found)
             parts.append(f"# node {found.rank}: launch {found.launch_id}\n{as_text(diffs)}")
     return "".join(parts), errors

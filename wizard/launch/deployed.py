@@ -50,11 +50,21 @@ async def compare(preset: Preset, remotes: Sequence[Remote]) -> tuple[list[FileD
         if found.error is not None:
             messages.append(str(found.error))
         elif not found.launch_id:
-            messages.append(f"On node {found.rank} lies no launch of {preset.name}.")
+            messages.append(nothing(found, preset))
         else:
-            labels = LaunchLabels(preset.name, found.launch_id, directory(found.launch_id))
-            diffs += scriptdiffs.with_deployed(preset, found.rank, labels, found.files)
+            diffs += compare_one(preset, found)
     return diffs, messages
+
+
+def compare_one(preset: Preset, found: Deployed) -> list[FileDiff]:
+    """Compare the preset's scripts with those on one node."""
+    labels = LaunchLabels(preset.name, found.launch_id, directory(found.launch_id))
+    return scriptdiffs.with_deployed(preset, found.rank, labels, found.files)
+
+
+def nothing(found: Deployed, preset: Preset) -> str:
+    """Say that a node has no launch of the preset."""
+    return f"On node {found.rank} lies no launch of {preset.name}."
 
 
 async def _ask(remote: Remote, preset: str) -> Deployed:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wizard.errors import UsageError
+from wizard.errors import PresetError, UsageError
 from wizard.lint import errors, lint_all
 from wizard.presets import Preset
-from wizard.scripts import NodeScripts
+from wizard.scripts import NodeScripts, edited, unfit_when_launched
 
 
 async def proofread(preset: Preset, scripts: Sequence[NodeScripts]) -> None:
@@ -15,7 +15,11 @@ async def proofread(preset: Preset, scripts: Sequence[NodeScripts]) -> None:
 
     Raises:
         UsageError: the first error, with its node, and how many more there are.
+        PresetError: an edit of the user does not fit the scripts of a launch.
     """
+    for key, conflicts in unfit_when_launched(preset, edited(preset)).items():
+        text = f"{conflicts[0]}, because a launch has its own line there."
+        raise PresetError(text, path=f"patches.{key}", hint="Take that edit back.")
     wrong = errors(await lint_all(preset, scripts))
     if not wrong:
         return

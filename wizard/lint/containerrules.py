@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from wizard.lint import keptrules
 from wizard.lint.model import Place
 from wizard.lint.words import Command, commands
 from wizard.presetmodel import Preset
@@ -33,6 +34,7 @@ def check(text: str, preset: Preset, place: Place) -> None:
                 )
     _devices(found, preset, place)
     _image(found, preset, place)
+    keptrules.check(found, preset, place)
 
 
 def _devices(found: list[Command], preset: Preset, place: Place) -> None:
