@@ -115,13 +115,23 @@ class Review:
 
     def _refused(self, error: WizardError) -> None:
         self.error, self.problems = str(error), tuning.problems(self._session.draft)
-        if isinstance(error, PresetError):
-            for path, text in error.problems:
+        refused: WizardError | None = error
+        if self.problems:  # fields that hold no value at all; the others may be wrong as well
+            refused = self._refusal()
+        if isinstance(refused, PresetError):
+            for path, text in refused.problems:
                 if (parameter := concerned(path, text)) is not None:
                     self.problems.setdefault(parameter.id, text)
         if not self.values:
             self._values_without_answers()
         self._touch()
+
+    def _refusal(self) -> WizardError | None:
+        try:
+            self._session.rooms.build(self._session.draft.to_preset())
+        except WizardError as error:
+            return error
+        return None
 
     def _values_without_answers(self) -> None:
         """Tell the recipe's values even when a first answer is wrong."""
