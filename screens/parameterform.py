@@ -95,22 +95,29 @@ class ParameterForm(VerticalScroll, can_focus=False):
     def __init__(self, review: Review, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._review = review
+        self._filled = False
 
-    def compose(self) -> ComposeResult:
-        """One field per parameter."""
-        for parameter in PARAMETERS:
-            text = self._review.text(parameter.id)
-            yield Field(parameter, text, self._review.values.get(parameter.id))
+    def fill(self) -> None:
+        """Make the fields, one per parameter, once; who never looks at them does not wait."""
+        if not self._filled:
+            self._filled = True
+            review = self._review
+            self.mount_all(Field(p, review.text(p.id), review.values.get(p.id)) for p in PARAMETERS)
 
     def drain(self) -> None:
         """Show what the engine says of the fields; their texts are the user's."""
         review = self._review
         for field in self.query(Field):
+            if not field.is_mounted:
+                continue
             name = field.parameter.id
             field.tell(review.text(name), review.values.get(name), review.problems.get(name, ""))
 
     def focus_on(self, parameter: Parameter | None = None) -> None:
         """Put the cursor into a field, the first one when none is named."""
+        if not any(field.is_mounted for field in self.query(Field)):
+            self.call_after_refresh(self.focus_on, parameter)
+            return
         for field in self.query(Field):
             if parameter is None or field.parameter == parameter:
                 field.query_one("Input, TextArea").focus()

@@ -133,7 +133,10 @@ class PreviewScreen(StepScreen):
 
     def _arrange(self) -> None:
         page, wide = self._page, self.size.width >= 120
-        self.query_one("#form").display = page == PARAMETERS
+        form = self.query_one(ParameterForm)
+        form.display = page == PARAMETERS
+        if form.display:
+            form.fill()
         self.query_one("#script").display = page in SCRIPTS or (page == PARAMETERS and wide)
         self.query_one("#comparison").display = page == DIFFERENCES
 

@@ -171,3 +171,16 @@ async def test_nodes_that_cannot_be_asked_are_said_and_asked_again(world: World)
     await session.review.settled()
     assert session.review.problem() is None
     await session.aclose()
+
+
+async def test_a_launch_has_its_own_labels_so_an_edit_of_them_is_said_at_once(
+    session: Session,
+) -> None:
+    review, key = session.review, "node0/container.sh"
+    text = review.script(key).text
+    review.keep(key, text.replace("launch=manual", "launch=manual --label mine=1"))
+    await review.settled()
+    problem = review.problem()
+    assert problem is not None
+    assert problem.script == key
+    assert problem.text.endswith("because a launch has its own line there.")

@@ -137,15 +137,3 @@ async def test_d_drops_the_edits_after_a_question(world: World, open_wizard: Ope
         assert session.review.is_edited(KEY)
         await pilot.press("d", "right", "enter")
         await until(pilot, lambda: not session.review.is_edited(KEY))
-
-
-async def test_a_launch_has_its_own_labels_so_an_edit_of_them_is_said_at_once(
-    world: World, open_wizard: Open
-) -> None:
-    session = previewing(world)
-    async with open_wizard(session) as pilot:
-        await until(pilot, lambda: "Nothing blocks" in shown(pilot))
-        key = "node0/container.sh"
-        text = session.review.script(key).text
-        session.review.keep(key, text.replace("launch=manual", "launch=manual --label mine=1"))
-        await until(pilot, lambda: "a launch has its own line there" in words(pilot))
