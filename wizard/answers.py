@@ -98,13 +98,16 @@ class Answers:
         self.step = step
         self.visited.add(step)
         self.needs_review.discard(step)
-        if step is not Step.START and not self.demo:
-            self.autosave.put(self.draft, step.name)
+        self.keep()
+
+    def keep(self) -> None:
+        """Have the answers written to the autosave, as they are now."""
+        if not self.demo and self.step is not Step.START:
+            self.autosave.put(self.draft, self.step.name)
 
     def _changed(self, first: Step) -> None:
         self.needs_review |= {step for step in self.visited if step >= first and step != self.step}
-        if not self.demo and self.step is not Step.START:
-            self.autosave.put(self.draft, self.step.name)
+        self.keep()
 
     def tuned(self) -> None:
         """Say that parameters or edits of the scripts were changed in the draft."""

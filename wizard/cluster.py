@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -76,3 +76,8 @@ class Cluster:
     series: Series
     precision: Precision
     nodes: tuple[Node, ...]
+
+    @property
+    def ways(self) -> tuple[Node, ...]:
+        """The nodes as we reach them: without what only the other nodes need."""
+        return tuple(replace(node, local_ip=None, nic=None) for node in self.nodes)

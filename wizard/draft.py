@@ -21,6 +21,10 @@ class DraftNode:
 
     An IPv6 address that is followed by a port stands in brackets. The other fields mean what the
     preset's keys of the same name mean; "" leaves a key out.
+
+    ``found_ip`` and ``found_nic`` are what the node itself said; they stand in for what is not
+    typed, and only for the way to the node that they were found by (``found_by``). They are no
+    answers of the user, so two nodes that differ in them alone are equal.
     """
 
     address: str = ""
@@ -29,6 +33,23 @@ class DraftNode:
     known_hosts: str = ""
     local_ip: str = ""
     nic: str = ""
+    found_ip: str = field(default="", compare=False)
+    found_nic: str = field(default="", compare=False)
+    found_by: str = field(default="", compare=False)
+
+    @property
+    def way(self) -> str:
+        """What tells which machine it is: user, host, port and jump host."""
+        return " ".join((*self.parts, self.jump.strip()))
+
+    @property
+    def found(self) -> tuple[str, str]:
+        """Address and interface as the node said; ("", "") once the way to it was changed."""
+        return (self.found_ip, self.found_nic) if self.found_by == self.way else ("", "")
+
+    def note_found(self, local_ip: str | None, nic: str | None) -> None:
+        """Keep what the node reached by the present way said."""
+        self.found_ip, self.found_nic, self.found_by = local_ip or "", nic or "", self.way
 
     @property
     def parts(self) -> tuple[str, str, str]:
@@ -67,6 +88,9 @@ class DraftNode:
         for name in ("identity_file", "jump", "known_hosts", "local_ip", "nic"):
             if value := getattr(self, name).strip():
                 keys[name] = value
+        for name, value in zip(("local_ip", "nic"), self.found, strict=True):
+            if value:
+                keys.setdefault(name, value)
         return keys
 
     @classmethod

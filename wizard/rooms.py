@@ -23,6 +23,7 @@ from wizard.remote.secrets import Secrets
 
 if TYPE_CHECKING:
     from wizard.checks.book import Book
+    from wizard.discovering import DiscoveryLike
     from wizard.edits import EditedScript
     from wizard.lint import Remark
     from wizard.presets import Preset
@@ -277,6 +278,12 @@ def _open_chat(remote: Remote, preset: Preset) -> AbstractAsyncContextManager[Ch
     return chat
 
 
+def _discovery(fleet: Fleet, preset: Preset) -> DiscoveryLike:
+    room = import_module("wizard.discovery")
+    run: DiscoveryLike = room.DiscoveryRun(fleet, room.usual_places(preset))
+    return run
+
+
 async def _complete(preset: Preset, fleet: Fleet) -> Preset:
     found: Preset = await import_module("wizard.discovery").complete(preset, fleet)
     return found
@@ -366,6 +373,7 @@ class Rooms:
     book: Callable[[CheckRunLike, Preset], Book] = _book
     launch: Callable[[Fleet, Preset], LaunchLike] = _launch
     open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
+    discovery: Callable[[Fleet, Preset], DiscoveryLike] = _discovery
     complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete
     render: Callable[[Preset], list[NodeScripts]] = _render
     edited: Callable[[Preset], list[EditedScript]] = _edited

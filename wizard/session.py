@@ -18,6 +18,8 @@ from wizard.background import Background, sentence
 from wizard.checks.model import CellKey, Result, Status
 from wizard.cluster import Cluster, Precision, Series
 from wizard.conversation import Conversation, Message
+from wizard.discovering import Discovering
+from wizard.draft import DraftNode
 from wizard.errors import UsageError
 from wizard.hostkeydesk import HostKeyDesk
 from wizard.remote.api import Fleet
@@ -61,6 +63,7 @@ class Session(Answers):
         )
         self.secrets = SecretDesk()
         self._let_in: set[int] = set()  # ranks whose host keys were accepted, not yet asked again
+        self.discovering = Discovering(self, self._work)
         self._simulated = AsyncExitStack()
 
     async def begin_demo(
@@ -109,12 +112,17 @@ class Session(Answers):
             steps.add(Step.LAUNCH)
         return steps
 
+    def set_nodes(self, nodes: list[DraftNode]) -> None:
+        """Answer which nodes, in rank order; what they said of themselves is fitted to it."""
+        super().set_nodes(nodes)
+        self.discovering.settle()
+
     # -- engine objects
 
     def fleet(self) -> Fleet:
         """Return the connections to the nodes as answered, made anew when the nodes change."""
         cluster = self.preset().cluster
-        if self._fleet is None or self._fleet[0].nodes != cluster.nodes:
+        if self._fleet is None or self._fleet[0].ways != cluster.ways:
             if self._fleet is not None:
                 # A launch may still be followed through it; it is closed with the session.
                 self._retired.append(self._fleet[1])
@@ -181,6 +189,7 @@ class Session(Answers):
 
     def _ask_again(self, ranks: frozenset[int]) -> None:
         """Check again what could not be checked on nodes, or towards them, that now let us in."""
+        self.discovering.let_in(ranks)
         self._let_in |= ranks
         if not self._work.busy("again"):
             self._work.start("again", self._check_again())
@@ -352,7 +361,9 @@ class Session(Answers):
             self.chat.revision += 1
 
     def _tell(self, name: str, problem: str) -> None:
-        if name != "chat":  # an answer that fails says so itself
+        if name == "discovery":
+            self.discovering.error = problem
+        elif name != "chat":  # an answer that fails says so itself
             setattr(self, f"{name}_error", problem)
 
     async def aclose(self) -> None:

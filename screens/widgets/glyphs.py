@@ -28,6 +28,7 @@ _UNICODE = {
     "review": "!",
     "more": "…",
     "dash": "–",
+    "dot": "·",
 }
 _ASCII = _UNICODE | {
     "pass": "+",
@@ -38,6 +39,7 @@ _ASCII = _UNICODE | {
     "done": "+",
     "more": "..",
     "dash": "-",
+    "dot": "-",
 }
 _current = dict(_UNICODE)
 

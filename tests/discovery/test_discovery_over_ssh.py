@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from wizard.cluster import Precision, Series
+from wizard.cluster import Node, Precision, Series
 from wizard.discovery import DiscoveryRun, complete, disagreements, is_complete, own, usual_places
+from wizard.discovery.asking import ask
 from wizard.errors import Unreachable, UsageError
 from wizard.presets import Preset, load_preset
+from wizard.remote.api import Job, JobResult
 from wizard.remote.audit import AuditLog
 from wizard.remote.fleet import open_fleet
+from wizard.simulator import sshd
 from wizard.simulator.cluster import SimulatedCluster
 
 ODD = """
@@ -47,23 +52,23 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
-async def test_healthy_nodes_describe_themselves_in_one_round_trip(tmp_path: Path) -> None:
+async def test_healthy_nodes_describe_themselves_in_one_round_trip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with simulated("healthy") as sim:
         preset = bare(load_preset(sim.preset_path))
         async with open_fleet(preset.cluster, audit=AuditLog(tmp_path / "audit")) as fleet:
             run = DiscoveryRun(fleet, usual_places(preset))
-            sessions: list[object] = []
-            for remote in fleet.remotes:
-                await remote.connect()
-                opened = remote._line._open
+            commands: list[str] = []
+            plain = sshd._Session.exec_requested
 
-                async def counted(*arguments: object, opened: object = opened) -> object:
-                    sessions.append(arguments)
-                    return await opened(*arguments)  # type: ignore[operator]
+            def counted(self: Any, command: str) -> bool:
+                commands.append(command)
+                return plain(self, command)
 
-                remote._line._open = counted  # type: ignore[method-assign,assignment]
+            monkeypatch.setattr(sshd._Session, "exec_requested", counted)
             await run.run()
-            assert len(sessions) == len(fleet.remotes)  # one each, whatever is asked
+            assert len(commands) == len(fleet.remotes)  # one each, whatever is asked
             assert not run.errors
             for rank, f in run.facts.items():
                 assert (f.hostname, f.arch, f.series) == (f"atlas-{rank:02d}", "aarch64", Series.A3)
@@ -153,3 +158,45 @@ async def test_completing_keeps_what_the_user_set_and_names_what_is_not_the_node
                 await server.stop()
             with pytest.raises(Unreachable, match="node 0"):
                 await complete(bare(given), fleet)
+
+
+class Picky:
+    """A node whose login is not root: what needs root is denied unless it is tried as root."""
+
+    def __init__(self, *, uid: str, sudo: bool) -> None:
+        self.node = Node(0, "n0")
+        self.uid, self.sudo = uid, sudo
+        self.batches: list[list[Job]] = []
+
+    async def connect(self) -> None:
+        pass
+
+    async def batch(self, jobs: Sequence[Job], *, width: int = 4) -> AsyncIterator[JobResult]:
+        self.batches.append(list(jobs))
+        for job in jobs:
+            out, err = b"", b""
+            if job.id == "uid":
+                out = self.uid.encode()
+            elif job.id == "docker":
+                allowed = job.root == "try" and self.sudo
+                out = b"Docker version 24.0.1\ninfo:" + (b"24.0.1|/r\n" if allowed else b"|\n")
+                err = b"" if allowed else b"Permission denied on the socket\n"
+            yield JobResult(job.id, 0, out, err, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("uid", "sudo", "state", "batches"),
+    [("1000\n", True, "up", 2), ("1000\n", False, "denied", 2), ("0\n", True, "denied", 1)],
+)
+async def test_what_a_plain_login_may_not_see_is_asked_again_as_root_and_nothing_else(
+    uid: str, sudo: bool, state: str, batches: int
+) -> None:
+    remote = Picky(uid=uid, sudo=sudo)
+    facts = await ask(remote, (), ())  # type: ignore[arg-type]
+    docker = facts.runtime("docker")
+    assert docker is not None
+    assert docker.state == state
+    asked = [batch for batch in remote.batches if batch]
+    assert len(asked) == batches
+    assert {job.root for job in asked[0]} == {"no"}
+    assert [job.id for job in asked[-1]] == ["docker"] or batches == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import yaml
 
 from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
-from wizard.cluster import Cluster, Node
-from wizard.errors import WizardError
+from wizard.cluster import Cluster, Node, Precision
+from wizard.discovery.facts import Address, Clock, NodeFacts, Runtime, Space, Weights
+from wizard.discovery.run import Answer
+from wizard.errors import Unreachable, WizardError
 from wizard.logbuffer import LogBuffer
 from wizard.presets import Preset, parse_preset
 from wizard.remote.api import Fleet, Remote
@@ -153,6 +155,58 @@ class FakeCheckRun:
             self.answer(key, self.bad.get(key, Status.PASS))
 
 
+def known(rank: int, host: str, address: str, **changes: Any) -> NodeFacts:
+    """What a healthy A3 node says of itself."""
+    disk = Space("/", "/", 900 * 10**9, 400 * 10**9)
+    weights = Weights("/data/model", Precision.BF16, "", True, 9, 9, 9 * 10**9, disk)
+    facts = NodeFacts(
+        host,
+        hostname=f"n{rank}",
+        arch="aarch64",
+        os="openEuler 22.03",
+        boot_id=f"boot{rank}",
+        devices=16,
+        chips=("Ascend910",),
+        driver="25.0.1",
+        firmware="7.5.0",
+        addresses=(Address("enp66s0f0", address, 24, True),),
+        runtimes=(Runtime("docker", "24.0.7", "up", "/var/lib/docker"),),
+        root_space=disk,
+        runtime_space=disk,
+        clock=Clock(0.1, 0.05),
+        weights=(weights,),
+    )
+    return replace(facts, **changes)
+
+
+class FakeDiscovery:
+    """Answers as soon as the world's ``may_answer`` is set."""
+
+    def __init__(self, world: World, fleet: Fleet, preset: Preset) -> None:
+        self.world, self.preset = world, preset
+        self.answers = {rank: Answer() for rank in range(len(preset.nodes))}
+        self.revision = 0
+        self.asked: list[list[int]] = []
+
+    async def run(self, ranks: Iterable[int] | None = None) -> None:
+        chosen = list(self.answers if ranks is None else ranks)
+        self.asked.append(chosen)
+        for rank in chosen:
+            self.answers[rank] = Answer("asking")
+        self.revision += 1
+        await self.world.may_answer.wait()
+        for rank in chosen:
+            host = self.preset.nodes[rank].host
+            if rank in self.world.away:
+                error = Unreachable(f"node {rank} ({host}) is away.", node=rank)
+                self.answers[rank] = Answer("failed", None, error)
+            else:
+                address = self.preset.nodes[rank].local_ip or f"10.9.9.{rank + 1}"
+                facts = known(rank, host, address, **self.world.odd.get(rank, {}))
+                self.answers[rank] = Answer("known", facts)
+        self.revision += 1
+
+
 @dataclass
 class FakeRank:
     rank: int
@@ -270,12 +324,18 @@ class World:
         self.may_end = asyncio.Event()
         self.may_end.set()
         self.complete_error: Exception | None = None
+        self.discoveries: list[FakeDiscovery] = []
+        self.may_answer = asyncio.Event()  # what discovery waits for
+        self.may_answer.set()
+        self.away: set[int] = set()  # ranks that do not answer
+        self.odd: dict[int, dict[str, Any]] = {}  # facts that differ from those of `known`
         self.rooms = Rooms(
             open_fleet=self._open_fleet,
             check_run=self._check_run,
             launch=self._launch,
             open_chat=self._open_chat,
             complete=self._complete,
+            discovery=self._discovery,
             store=lambda: self.store,
             simulated=self._simulated,
             autosave=folder / "session.yaml",
@@ -305,6 +365,10 @@ class World:
     def _open_fleet(self, cluster: Cluster, secrets: Secrets) -> Fleet:
         self.fleets.append(FakeFleet(cluster))
         return self.fleets[-1]  # type: ignore[return-value]
+
+    def _discovery(self, fleet: Fleet, preset: Preset) -> FakeDiscovery:
+        self.discoveries.append(FakeDiscovery(self, fleet, preset))
+        return self.discoveries[-1]
 
     def _check_run(self, fleet: Fleet, preset: Preset) -> FakeCheckRun:
         self.runs.append(FakeCheckRun(fleet, preset.cluster))

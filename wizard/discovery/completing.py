@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from wizard.discovery.addresses import Own, own
 from wizard.discovery.asking import ask
 from wizard.errors import UsageError
-from wizard.presets import Preset
 from wizard.remote.api import Fleet
+
+if TYPE_CHECKING:
+    from wizard.presets import Preset
 
 
 async def complete(preset: Preset, fleet: Fleet) -> Preset:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from wizard import recipes
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from wizard.cluster import Precision
-from wizard.presets import Preset
+
+if TYPE_CHECKING:
+    from wizard.presets import Preset
 
 # ModelScope's own cache, newer and older; a repository id follows
 _HUBS = ("~/.cache/modelscope/hub/models", "~/.cache/modelscope/hub")
@@ -16,6 +20,8 @@ def usual_places(preset: Preset | None = None) -> tuple[str, ...]:
     A path of the container is led to the host through the preset's mounts; the recipes' own
     folders have the same path on both.
     """
+    from wizard import recipes  # noqa: PLC0415 - opening the wizard must not wait for pydantic
+
     found: list[str] = []
     if preset is not None and preset.serve.model:
         found += _folders(preset.serve.model, preset.container.mounts)
@@ -28,7 +34,7 @@ def usual_places(preset: Preset | None = None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _folders(model: str, mounts: tuple[str, ...] | list[str]) -> list[str]:
+def _folders(model: str, mounts: Sequence[str]) -> list[str]:
     if model.startswith("/"):
         return [_on_host(model, mounts)]
     if model.startswith("~/"):
@@ -36,7 +42,7 @@ def _folders(model: str, mounts: tuple[str, ...] | list[str]) -> list[str]:
     return [f"{hub}/{model}" for hub in _HUBS]
 
 
-def _on_host(path: str, mounts: tuple[str, ...] | list[str]) -> str:
+def _on_host(path: str, mounts: Sequence[str]) -> str:
     """The host's path of a path in the container; the longest mount that leads there counts."""
     for mount in sorted(mounts, key=lambda m: -len(m.split(":")[1])):
         source, target = mount.split(":")[:2]
