@@ -93,14 +93,14 @@ async def ask(remote: Remote, peers: Sequence[str], places: Sequence[str]) -> No
 def questions(peers: Sequence[str], places: Sequence[str]) -> list[Job]:
     """Return the batch; each question is a lane of its own, so that none waits for a slow one.
 
-    NPUs and container engines tell root more; nobody is asked for a password for that.
+    The login asks as itself: under sudo its home and ``SSH_CONNECTION`` would be others.
     """
     asked = dict(_FIXED)
     asked |= {name: (_runtime_command(name), _SLOW_S) for name in _RUNTIMES}
     asked |= {f"route {peer}": (route_command(peer), _SLOW_S) for peer in peers}
     asked |= {f"weights {place}": (weights_command(place), _SLOW_S) for place in places}
     return [
-        Job(name, f"{_PRELUDE}{command}", limit, lane=name, root="try")
+        Job(name, f"{_PRELUDE}{command}", limit, lane=name)
         for name, (command, limit) in asked.items()
     ]
 
@@ -108,15 +108,23 @@ def questions(peers: Sequence[str], places: Sequence[str]) -> list[Job]:
 def _for_root(jobs: Sequence[Job], answers: Mapping[str, JobResult]) -> list[Job]:
     """What a login that is not root may not see, to be asked again where root is free to have.
 
-    For root, and for most others, this is nothing, and all is said in one round trip.
+    NPUs and container engines tell root more; nobody is asked for a password for that. For root,
+    and for most others, this is nothing, and all is said in one round trip.
     """
     uid = answers.get("uid")
     if uid is None or clean(uid.stdout).strip() == "0":
         return []
-    denied = {
-        name for name, a in answers.items() if b"permission denied" in a.stderr.lower()
-    }  # of the NPU tools, docker's socket and folders
-    return [replace(job, root="try") for job in jobs if job.id in denied]
+    return [
+        replace(job, root="try")
+        for job in jobs
+        if (answer := answers.get(job.id)) and _was_denied(answer)
+    ]
+
+
+def _was_denied(answer: JobResult) -> bool:
+    if answer.id in ("chips", "npu_smi"):  # say in many ways that they may not open the driver
+        return answer.exit_status not in (0, 127)
+    return b"permission denied" in answer.stderr.lower()
 
 
 def route_command(peer: str) -> str:
