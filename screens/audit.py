@@ -37,7 +37,7 @@ class AuditScreen(Screen[None]):
         Binding("slash", "filter", "Filter", id="audit.filter", key_display="/"),
         Binding("o", "node", "Node", id="audit.node"),
         Binding("f", "failed", "Failed only", id="audit.failed"),
-        Binding("y", "copy", "Copy command", id="audit.copy"),
+        Binding("y", "copy", "Copy", id="audit.copy"),
     ]
     CSS_PATH = "audit.tcss"
 

@@ -89,6 +89,8 @@ async def test_files_streams_and_tunnels_are_lines_too(lab: Lab) -> None:
         ("curl -H 'Authorization: Bearer abc123' x", "curl -H 'Authorization: Bearer ***' x"),
         ("bash -c 'PASSWORD=abc123 go'", "bash -c 'PASSWORD=*** go'"),
         ('A=1 B="DB_PASSWORD=abc123 x"', 'A=1 B="DB_PASSWORD=*** x"'),
+        ("a=b=c TOKEN='cut in the mid", "a=b=c TOKEN=***"),
+        ("A=B=" * 5000, "A=B=" * 5000),
         ("serve --max-num-batched-tokens 17450", "serve --max-num-batched-tokens 17450"),
         ("cat /etc/passwd password file", "cat /etc/passwd password file"),
         ("hccn_tool -i 0 -link -g", "hccn_tool -i 0 -link -g"),

@@ -8,7 +8,9 @@ import asyncssh
 import pytest
 from remote_lab import Lab, SSHNode
 
+from wizard.audittrail import Trail
 from wizard.errors import ChangedHostKey, HostKeyError, RevokedHostKey, UnknownHostKey
+from wizard.remote.audit import AuditLog
 from wizard.remote.shownkey import ShownKey
 
 OTHER = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
@@ -147,10 +149,14 @@ async def test_new_keys_are_taken_unasked_only_when_wanted_and_changed_ones_neve
         lab.node(rank, host=server.address, port=server.port, jump=jump_spec)
         for rank, server, jump_spec in ((0, node, spec), (1, changed, None))
     ]
-    async with lab.fleet(*nodes, accept_new=told.append) as fleet:
+    audit = AuditLog(lab.folder / "audit.jsonl")
+    async with lab.fleet(*nodes, accept_new=told.append, audit=audit) as fleet:
         errors = await fleet.connect()
         assert list(errors) == [1]
         assert isinstance(errors[1], ChangedHostKey)
         assert [key.who for key in told] == ["jump host 127.77.0.1", "node 0 (127.77.0.2)"]
+    noted = [record.command for record in Trail(audit.path).news() if record.kind == "host-key"]
+    assert len(noted) == 2
+    assert node.host_key.get_fingerprint() in noted[1]
     lines = lab.known_hosts.read_text().splitlines(keepends=True)
     assert lines[1:] == [jump.known_hosts_line(), node.known_hosts_line()]

@@ -24,9 +24,8 @@ FILES = 3  # the one written to, and those put aside
 _COMMAND_LIMIT = 16 << 10  # characters; what is cut is said
 _HIDDEN = "***"
 
-_VALUE = r"('[^']*'|\"[^\"]*\"|[^\s;&|'\"]+)"
-_ASSIGNED = re.compile(r"\b([A-Za-z_][\w-]*)(=|:[ \t]+)" + _VALUE)
-_FLAG = re.compile(r"--([A-Za-z][\w-]*)([ \t]+)(?!-)" + _VALUE)
+_NAME = re.compile(r"(?:--([A-Za-z][\w-]{0,80})[ \t]+(?!-)|\b([A-Za-z_][\w-]{0,80})(?:=|:[ \t]+))")
+_VALUE = re.compile(r"'[^']*(?:'|$)|\"[^\"]*(?:\"|$)|[^\s;&|'\"]+")
 _CREDENTIALS = re.compile(r"(://[^/@\s:]*):[^/@\s]+@")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
 
@@ -36,17 +35,16 @@ def masked(command: str) -> str:
 
     Our own commands never hold a secret; this is for what a user wrote into one.
     """
-
-    def assigned(found: re.Match[str]) -> str:
-        name, between, value = found.groups()
-        return (
-            f"{name}{between}{_HIDDEN if is_secret_name(name) else _ASSIGNED.sub(assigned, value)}"
-        )
-
-    def flagged(found: re.Match[str]) -> str:
-        return f"--{found[1]}{found[2]}{_HIDDEN}" if is_secret_name(found[1]) else found[0]
-
-    text = _FLAG.sub(flagged, _ASSIGNED.sub(assigned, command))
+    parts, at = [], 0
+    place = 0  # a value that is no secret may hold a name that is one's, so the search goes into it
+    while found := _NAME.search(command, place):
+        place = found.end()
+        if not is_secret_name(found[1] or found[2]):
+            continue
+        if value := _VALUE.match(command, place):
+            parts += [command[at:place], _HIDDEN]
+            at = place = value.end()
+    text = "".join([*parts, command[at:]])
     return _BEARER.sub(rf"\1 {_HIDDEN}", _CREDENTIALS.sub(rf"\1:{_HIDDEN}@", text))
 
 
@@ -90,11 +88,11 @@ class AuditLog:
             duration_s: how long it took; the line's time is that of its start.
             exit_status: None when it is not known or there is none; ``note`` says why then.
             note: started, timed out, cancelled, connection lost, not started.
-            kind: command, stream, upload or tunnel.
+            kind: command, stream, upload, tunnel or host-key.
         """
-        text = masked(command)
-        if len(text) > _COMMAND_LIMIT:
-            text = f"{text[:_COMMAND_LIMIT]} ... ({len(text) - _COMMAND_LIMIT} characters more)"
+        text = masked(command[: 2 * _COMMAND_LIMIT])
+        if (more := len(command) - _COMMAND_LIMIT) > 0:
+            text = f"{text[:_COMMAND_LIMIT]} ... ({more} characters more)"
         began = datetime.now(UTC) - timedelta(seconds=duration_s)
         entry: dict[str, object] = {
             "time": began.isoformat(timespec="milliseconds"),

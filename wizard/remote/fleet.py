@@ -33,7 +33,7 @@ class SSHFleet:
         secrets: Secrets | None = None,
     ) -> None:
         self.cluster = cluster
-        self.host_keys = KeyLedger(accept_new)
+        self.host_keys = KeyLedger(accept_new, self._note_key)
         self._audit = audit
         self._dialer = Dialer(limits, self.host_keys, secrets)
         self._remotes = tuple(SSHRemote(node, self._dialer, audit=audit) for node in cluster.nodes)
@@ -46,6 +46,14 @@ class SSHFleet:
     async def connect(self) -> dict[int, Exception]:
         """Open all connections side by side; return the errors by rank, empty when all are open."""
         return await self._connect(self._remotes)
+
+    def _note_key(self, key: ShownKey) -> None:
+        """Put an accepted host key into the audit log; a jump host's under the first node."""
+        if self._audit is not None:
+            rank = key.nodes[0] if key.nodes else self.cluster.nodes[0].rank
+            node = next(node for node in self.cluster.nodes if node.rank == rank)
+            words = f"host key of {key.who} recorded as {key.name} in {key.file}: {key.shown}"
+            self._audit.record(node, words, duration_s=0.0, exit_status=0, kind="host-key")
 
     @property
     def audit_problem(self) -> str:

@@ -23,14 +23,20 @@ class KeyLedger:
     Args:
         accept_new: told of every unknown key that was recorded without asking anybody; None:
             none ever is.
+        recorded: told of every key that was recorded, whoever accepted it.
 
     Attributes:
         revision: bumped whenever what stands in the way changes.
     """
 
-    def __init__(self, accept_new: Callable[[ShownKey], None] | None = None) -> None:
+    def __init__(
+        self,
+        accept_new: Callable[[ShownKey], None] | None = None,
+        recorded: Callable[[ShownKey], None] = lambda key: None,
+    ) -> None:
         self.revision = 0
         self._accept_new = accept_new
+        self._recorded = recorded
         self._keys: dict[_Id, ShownKey] = {}
         self._lock = asyncio.Lock()
 
@@ -81,6 +87,8 @@ class KeyLedger:
         """
         async with self._lock:
             await asyncio.to_thread(record, list(keys))
+        for key in keys:
+            self._recorded(key)
         self.dismiss(keys)
         return sorted({rank for key in keys for rank in key.nodes})
 
@@ -95,6 +103,7 @@ class KeyLedger:
             return False
         async with self._lock:
             await asyncio.to_thread(record, [key])
+        self._recorded(key)
         self._accept_new(key)
         return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import re
@@ -146,6 +147,7 @@ def hashed_name(name: str, salt: bytes) -> str:
     return f"{_HASHED}{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def _hash_parts(hosts: str) -> tuple[bytes, bytes] | None:
     parts = hosts.split("|")
     if len(parts) != 4 or not hosts.startswith(_HASHED):
