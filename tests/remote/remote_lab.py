@@ -22,7 +22,7 @@ from wizard.remote.fleet import SSHFleet, open_fleet
 QUICK = Limits(connect_s=5.0, keepalive_s=2.0, keepalive_count=3)
 
 
-async def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until a condition holds; fail when it does not in time."""
     async with asyncio.timeout(seconds):
         while not condition():
