@@ -121,6 +121,7 @@ class _Mesh:
     ) -> None:
         self.pings = pings
         self.left = left
+        self.explained: set[CellKey] = set()
         self.suspects = suspects
         self.switches = switches
         self.out: dict[Device, list[Result]] = defaultdict(list)
@@ -143,6 +144,7 @@ class _Mesh:
         cells = tuple(key for key in dict.fromkeys(mine) if key in self.left)
         for key in cells:
             del self.left[key]
+        self.explained.update(cells)
         return Reading(kind, problem.value, text, tuple(culprits), cells)
 
     def _nodes(self) -> Iterable[Reading]:
@@ -200,7 +202,7 @@ class _Mesh:
         silent = {d for d, all_ in mine.items() if self._all_bad(all_)}
         named: set[Device] = set()
         for device in sorted(silent, key=lambda d: (d not in self.suspects, -len(mine[d]), d)):
-            peers = {end for r in mine[device] for end in ends(r.key)} - {device}
+            peers = {e for r in self._unexplained(mine[device]) for e in ends(r.key)} - {device}
             alone = not peers & silent
             likely = device in self.suspects and not peers & silent & self.suspects
             if not peers & named and (alone or likely):
@@ -220,7 +222,7 @@ class _Mesh:
             (Kind.COLUMN, self.into, self.out, "is reached by nobody, though it reaches all"),
         ):
             for device in sorted(there):
-                bad, good = there[device], back[device]
+                bad, good = (self._unexplained(c[device]) for c in (there, back))
                 if len(bad) < 2 or not self._all_bad(bad) or not good:
                     continue
                 if all(r.status is Status.PASS for r in good):
@@ -260,8 +262,12 @@ class _Mesh:
         self.left.clear()
 
     def _all_bad(self, cells: Iterable[Result]) -> bool:
-        found = list(cells)
+        """Whether all of these fail for no reason known yet, and there are any."""
+        found = self._unexplained(cells)
         return bool(found) and all(r.key in self.left for r in found)
+
+    def _unexplained(self, cells: Iterable[Result]) -> list[Result]:
+        return [r for r in cells if r.key not in self.explained]
 
 
 def ends(key: CellKey) -> tuple[Device, Device]:
