@@ -222,6 +222,27 @@ async def test_a_hung_npu_is_asked_once_and_its_neighbours_are_not_disturbed(fle
     assert [(f.id, f.where) for f in found] == [("npu-not-responding", [{"node": 0, "device": 5}])]
 
 
+@pytest.mark.parametrize("capacity", [99, 1])
+async def test_a_hung_npu_delays_nobody_even_where_one_call_is_allowed_at_a_time(
+    fleet: Any, monkeypatch: pytest.MonkeyPatch, capacity: int
+) -> None:
+    monkeypatch.setattr("wizard.checks.nodeline.OVERDUE_S", 0.05)
+    node = fleet.nodes[0]
+    node.capacity = capacity
+    node.hung["-i 5 -link -g"] = asyncio.Event()
+    run = fleet.check(width=1)
+    task = asyncio.create_task(run.run())
+    async with asyncio.timeout(20):
+        # where the tool bears no second call, the hung one keeps it busy: then nothing can be done
+        while capacity > 1 and {r.key.device for r in run.board if not r.status.final} != {5}:
+            await asyncio.sleep(0.005)
+    node.override["-i 5 -link -g"] = [HUNG]
+    node.hung["-i 5 -link -g"].set()
+    await task
+    assert {(k.node, k.device) for k in bad(run)} == {(0, 5), (1, 5)}
+    assert node.most <= 2, "the hung call and one more"
+
+
 async def test_cancelling_answers_every_cell_and_leaves_nothing_running(fleet: Any) -> None:
     fleet.nodes[0].gate = asyncio.Event()  # never set: node 0 hangs
     run = fleet.check()

@@ -113,6 +113,30 @@ async def test_without_anybody_to_ask_it_says_what_would_help(openssh: OpenSSHLa
             await fleet.remotes[0].run("true", root="must")
 
 
+async def test_a_desk_is_root_as_a_whole_and_ends_what_root_runs(openssh: OpenSSHLab) -> None:
+    person = Person("s3cret")
+    _, fleet = await _fleet(openssh, "password", person)
+    mark = f"42{os.getpid()}.75"
+    async with fleet:
+        async with fleet.remotes[0].desk(root="must") as desk:
+            for job in (Job("a", "id -un", root="must"), Job("b", "id -un")):
+                assert (await desk.ask(job)).stdout == b"root\n"
+            task = asyncio.create_task(desk.ask(Job("c", f"sleep {mark}", 600.0, root="must")))
+            await wait_for(lambda: bool(_roots(mark)))
+            task.cancel()
+        await wait_for(lambda: not processes(mark))
+    assert len(person.asked) == 1
+
+
+async def test_a_desk_that_cannot_be_root_says_so_for_what_must_be(openssh: OpenSSHLab) -> None:
+    account, fleet = await _fleet(openssh, "none")
+    async with fleet, fleet.remotes[0].desk(root="must") as desk:
+        refused = await desk.ask(Job("a", "id -un", root="must"))
+        assert refused.exit_status == 126
+        assert refused.stderr.startswith(b"permission denied: ")
+        assert (await desk.ask(Job("b", "id -un"))).stdout.decode() == f"{account.name}\n"
+
+
 @pytest.mark.parametrize("sudo", ["nopasswd", "password"])
 async def test_time_limit_and_cancelling_end_what_root_runs(
     openssh: OpenSSHLab, sudo: Sudo
