@@ -10,12 +10,14 @@ from textual.content import Content
 from screens.widgets.glyphs import glyph
 from screens.widgets.palette import plain, status_text
 from wizard.cluster import Precision
+from wizard.discovery import words
 from wizard.discovery.addresses import Own
 from wizard.discovery.disagreement import Disagreement
-from wizard.discovery.facts import NodeFacts, Runtime
-from wizard.discovery.quantities import size, span
+from wizard.discovery.facts import NodeFacts
+from wizard.discovery.quantities import size
 from wizard.discovery.run import Answer
 from wizard.discovery.spread import best_weights
+from wizard.discovery.words import known
 
 COLOURS = {"blocks": "$text-error", "warns": "$text-warning"}
 WORDS = {"known": "KNOWN", "asking": "ASKING", "failed": "FAILED", "waiting": "NOT ASKED"}
@@ -34,8 +36,8 @@ class Row:
     @property
     def facts(self) -> NodeFacts | None:
         """The node's facts, None while there are none."""
-        known = self.answer is not None and self.answer.state == "known"
-        return self.answer.facts if known and self.answer else None
+        answer = self.answer
+        return answer.facts if answer is not None and answer.state == "known" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,74 +51,24 @@ class Column:
     rules: tuple[str, ...] = ()
 
 
-def _or(value: str | None) -> str:
-    return value or "?"
-
-
-def npus(f: NodeFacts) -> str:
-    """Series and number of NPUs: ``A3 x16``."""
-    if f.devices is None:
-        return "?"
-    return f"{f.series or f.named_series or '?'} x{f.devices}"
-
-
-def _runtime(f: NodeFacts) -> str:
-    order = {"up": 0, "denied": 1, "down": 2}
-    best = sorted(f.runtimes, key=lambda r: (order.get(r.state or "", 3), r.name != "docker"))
-    return runtime(best[0]) if best else "none"
-
-
-def runtime(engine: Runtime) -> str:
-    """An engine in words: ``docker 24.0.7``, ``docker DOWN``."""
-    words = {"down": "DOWN", "denied": "DENIED", None: "?"}
-    return f"{engine.name} {words.get(engine.state, engine.version or '?')}"
-
-
-def clock(f: NodeFacts) -> str:
-    """How far its clock is ahead of ours."""
-    if f.clock is None:
-        return "?"
-    ahead = f.clock.offset
-    if abs(ahead) < 100:
-        return f"{ahead:+.1f} s"
-    return f"{'+' if ahead > 0 else '-'}{span(abs(ahead))}"
-
-
-def weights(f: NodeFacts, precision: Precision) -> str:
-    """The best weights found: ``BF16 whole``, ``BF16 161/163``, ``none``."""
-    found = best_weights(f, precision)
-    if found is None:
-        return "?" if f.hidden else "none"
-    kind = found.precision.label if found.precision else found.method.upper() or "?"
-    if found.complete:
-        return f"{kind} whole"
-    return f"{kind} {found.shards}/{found.expected or '?'}"
-
-
-def _disk(f: NodeFacts, _own: Own | None, _p: Precision) -> str:
-    space = f.runtime_space or f.root_space
-    return size(space.free) if space else "?"
-
-
-def _address(_f: NodeFacts, own: Own | None, _p: Precision) -> str:
-    if own is None or not (own.local_ip or own.nic):
-        return "?"
-    return f"{_or(own.local_ip)} {glyph('dot')} {_or(own.nic)}"
-
-
 COLUMNS = (
-    Column("host name", 8, lambda f, o, p: _or(f.hostname), ("same-machine", "same-hostname")),
-    Column("NPUs", 1, lambda f, o, p: npus(f), ("series", "no-npu", "npus", "npus-unknown")),
-    Column("arch", 4, lambda f, o, p: _or(f.arch), ("arch",)),
-    Column("driver", 3, lambda f, o, p: _or(f.driver or f.npu_smi), ("driver", "firmware")),
-    Column("address, NIC", 2, _address, ("address", "same-address", "families", "no-route")),
-    Column("runtime", 6, lambda f, o, p: _runtime(f), ("runtime", "runtime-version")),
-    Column("free", 9, _disk, ("disk",)),
-    Column("clock", 7, lambda f, o, p: clock(f), ("clock",)),
+    Column("host name", 8, lambda f, o, p: known(f.hostname), ("same-machine", "same-hostname")),
+    Column("NPUs", 1, lambda f, o, p: words.npus(f), ("series", "no-npu", "npus", "npus-unknown")),
+    Column("arch", 4, lambda f, o, p: known(f.arch), ("arch",)),
+    Column("driver", 3, lambda f, o, p: known(f.driver or f.npu_smi), ("driver", "firmware")),
+    Column(
+        "address, NIC",
+        2,
+        lambda f, o, p: words.address(o, f" {glyph('dot')} "),
+        ("address", "same-address", "families", "no-route"),
+    ),
+    Column("runtime", 6, lambda f, o, p: words.best_runtime(f), ("runtime", "runtime-version")),
+    Column("free", 9, lambda f, o, p: words.room(f), ("disk",)),
+    Column("clock", 7, lambda f, o, p: words.clock(f), ("clock",)),
     Column(
         "weights",
         5,
-        lambda f, o, p: weights(f, p),
+        lambda f, o, p: words.weights(f, p),
         ("weights-some", "weights-none", "weights-partial", "weights-other"),
     ),
 )
@@ -188,44 +140,49 @@ def details(row: Row, precision: Precision) -> Content:
     if f is None:
         return plain("")
     lines = [
-        (_or(f.hostname), _or(f.os), _or(f.arch), f"{npus(f)} {'/'.join(f.chips or ())}"),
         (
-            f"driver {_or(f.driver or f.npu_smi)}",
-            f"firmware {_or(f.firmware)}",
-            ", ".join(map(runtime, f.runtimes)) or "no container runtime",
+            known(f.hostname),
+            known(f.os),
+            known(f.arch),
+            f"{words.npus(f)} {'/'.join(f.chips or ())}",
+        ),
+        (
+            f"driver {known(f.driver or f.npu_smi)}",
+            f"firmware {known(f.firmware)}",
+            ", ".join(map(words.runtime, f.runtimes)) or "no container runtime",
         ),
         (_own_words(row), _others(row)),
-        (f"clock {clock(f)}" + (f" ± {f.clock.bound:.1f} s" if f.clock else ""), _room(f)),
+        (f"clock {words.clock(f)}" + (f" ± {f.clock.bound:.1f} s" if f.clock else ""), _room(f)),
         (f"weights {_places(f, precision)}",),
     ]
-    words = [f" {glyph('dot')} ".join(part for part in line if part) for line in lines]
-    return plain("\n".join(words))
+    joined = [f" {glyph('dot')} ".join(part for part in line if part) for line in lines]
+    return plain("\n".join(joined))
 
 
 def _own_words(row: Row) -> str:
     if row.own is None or not row.own.local_ip:
         return "address not known"
-    return f"{row.own.local_ip} on {_or(row.own.nic)}"
+    return f"{row.own.local_ip} on {known(row.own.nic)}"
 
 
 def _others(row: Row) -> str:
     own_ip = row.own.local_ip if row.own else None
     others = [a for a in row.facts.addresses or () if a.usable] if row.facts else []
-    words = [f"{a.ip} on {a.nic}" for a in others if a.ip != own_ip]
-    return f"also {', '.join(words)}" if words else ""
+    also = [f"{a.ip} on {a.nic}" for a in others if a.ip != own_ip]
+    return f"also {', '.join(also)}" if also else ""
 
 
 def _room(f: NodeFacts) -> str:
     spaces = {s.mount: s for s in (f.runtime_space, f.root_space) if s}
     spaces |= {w.space.mount: w.space for w in f.weights if w.space}
-    words = [f"{size(space.free)} on {mount}" for mount, space in spaces.items()]
-    return f"free: {', '.join(words)}" if words else "free: ?"
+    parts = [f"{size(space.free)} on {mount}" for mount, space in spaces.items()]
+    return f"free: {', '.join(parts)}" if parts else "free: ?"
 
 
 def _places(f: NodeFacts, precision: Precision) -> str:
     found = best_weights(f, precision)
     where = f" in {found.path}" if found else ""
-    return f"{weights(f, precision)}{where}"
+    return f"{words.weights(f, precision)}{where}"
 
 
 def remarks(items: Sequence[Disagreement]) -> Content:

@@ -94,8 +94,16 @@ def build_parser() -> argparse.ArgumentParser:
         "--preset-out", metavar="FILE", type=Path, help="write a preset for it here"
     )
 
-    _add_preset_commands(add("presets", "list, show, validate, import, export or delete presets"))
+    _add_preset_commands(
+        add("presets", "list, show, make, validate, import, export, delete presets")
+    )
 
+    discover = add("discover", "ask the nodes what they are, and whether they fit together")
+    _connecting(discover)
+    _format(discover, "text", "json")
+    discover.add_argument(
+        "--write", action="store_true", help="put the addresses and NICs found into the preset"
+    )
     _add_render(add("render", "the generated scripts"))
     lint = add("lint", "what is wrong in the generated scripts, at the line")
     _connecting(lint)
@@ -219,6 +227,14 @@ def _add_preset_commands(presets: argparse.ArgumentParser) -> None:
         ("delete", "delete a saved preset"),
     ):
         _preset(actions.add_parser(name, help=text))
+    new = actions.add_parser("new", help="save a preset of a list of nodes")
+    new.add_argument("name", metavar="NAME")
+    new.add_argument("--series", choices=[*Series], required=True, type=Series)
+    new.add_argument("--precision", choices=[*Precision], required=True, type=Precision)
+    new.add_argument("--recipe", default="guide", help="which version the scripts are for")
+    new.add_argument("--nodes", action="append", metavar="LIST", help="as in 'root@node[01-02]'")
+    new.add_argument("--nodes-file", metavar="FILE", help="a hosts file or a list, - for stdin")
+    new.add_argument("--force", action="store_true", help="replace a saved preset of that name")
     load = actions.add_parser("import", help="save a YAML file as a preset")
     load.add_argument("file", metavar="FILE")
     load.add_argument("--name", help="another name than the file's own")

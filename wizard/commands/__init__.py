@@ -15,6 +15,7 @@ from importlib import import_module
 _ROOMS = {
     "simulate": "simulate",
     "presets": "presets",
+    "discover": "discover",
     "render": "render",
     "lint": "lint",
     "check": "check",

@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from wizard.commands.newpreset import new
 from wizard.errors import UsageError
 from wizard.paths import write_private
 from wizard.presets import PresetStore, dump_preset, load_preset
 
 
 def presets(arguments: argparse.Namespace) -> int:
-    """Manage presets: list, show, validate, import, export, delete."""
+    """Manage presets: list, show, validate, new, import, export, delete."""
     store = PresetStore()
     match arguments.action:
         case "list":
@@ -30,6 +31,8 @@ def presets(arguments: argparse.Namespace) -> int:
             )
         case "delete":
             store.delete(arguments.preset)
+        case "new":
+            new(store, arguments)
         case "import":
             _import(store, arguments)
         case "export":
