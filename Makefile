@@ -2,7 +2,7 @@
 #   make demo    the wizard, on the built-in simulated cluster
 #   make test    lint, types and the whole test suite
 # Both create .venv from the hash-pinned lock files on first use.
-.PHONY: demo test bench bench-ssh lint format lock screenshots clean
+.PHONY: demo test bench bench-screen bench-ssh lint format lock screenshots clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -25,6 +25,9 @@ lint: $(VENV)/.dev
 # By hand, on a quiet machine: the figures are ratios within one run.
 bench: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench_checks.py
+
+bench-screen: $(VENV)/.dev
+	$(BIN)/python tests/benchmarks/bench_screen.py
 
 bench-ssh: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench_ssh.py

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
@@ -18,11 +18,12 @@ from screens.ignoring import ask_reason
 from screens.mesh import MeshScreen
 from screens.results import place_name, result_content, result_text
 from screens.widgets.dialog import Notice
-from screens.widgets.matrix import WIDE, BoardMatrix
-from screens.widgets.matrixlayout import Place
+from screens.widgets.matrix import BoardMatrix
 from screens.widgets.palette import plain
+from screens.widgets.panes import Panes
 from screens.widgets.tabline import TabLine
 from wizard.checks.board import Board
+from wizard.checks.changes import Since
 from wizard.checks.model import CellKey, Result, Status
 from wizard.errors import WizardError
 from wizard.session import Step
@@ -67,15 +68,15 @@ class ChecksScreen(StepScreen):
         self._told = Content("")
         self._was_done = True
         self._moved = False
-        self._current = 0
         self._shown: Result | None = None
         self._filter = CheckFilter()
         self._ignored: frozenset[CellKey] = frozenset()
+        self._since: Since | None = None
         yield Static("", id="progress", markup=False)
         yield Static("", id="network", classes="-empty", markup=False)
         yield TabLine([], id="nodes")
         yield Input(placeholder="words of a check, status, node 1, device 3 ...", id="filter")
-        yield Container(id="panes")
+        yield Panes()
         with VerticalScroll(id="detail", can_focus=False):
             yield Static("", markup=False)
 
@@ -103,36 +104,19 @@ class ChecksScreen(StepScreen):
         self._board, self._seen, self._shown = run.board, 0, None
         self._cells, self._ignored = len(run.board), frozenset()
         self._was_done, self._moved = False, False
-        panes = self.query_one("#panes")
-        await panes.remove_children()
-        nodes = self.session.preset().nodes
-        matrices = [
-            BoardMatrix(rank, f"node {rank} {node.host}", run.board)
-            for rank, node in enumerate(nodes)
-        ]
-        await panes.mount_all(matrices)
-        self.query_one(TabLine).set_labels([plain(f"node {m.node}") for m in matrices])
+        hosts = [node.host for node in self.session.preset().nodes]
+        await self._panes.build(hosts, run.board)
+        self.query_one(TabLine).set_labels([plain(f"node {n}") for n in range(len(hosts))])
         self._arrange()
-        if matrices:
-            matrices[0].focus()
+        if matrix := self._panes.matrix:
+            matrix.focus()
 
     @property
-    def _matrices(self) -> list[BoardMatrix]:
-        return list(self.query(BoardMatrix))
+    def _panes(self) -> Panes:
+        return self.query_one(Panes)
 
     def _arrange(self) -> None:
-        """Give every node a pane where there is room, else only the current one."""
-        wide = self.size.width >= 120
-        matrices = self._matrices
-        columns = max(1, self.size.width // (WIDE + 1))
-        panes = self.query_one("#panes")
-        panes.styles.grid_size_columns = min(columns, max(len(matrices), 1)) if wide else 1
-        # looking for something, a node that has none of it is in the way
-        hits = [m for m in matrices if m.layout_of.rows] if self._filter.on else matrices
-        for matrix in matrices:
-            shown = not hits or matrix in hits
-            matrix.display = shown if wide else matrix.node == self._current
-        self.query_one(TabLine).display = len(matrices) > (columns if wide else 1)
+        self.query_one(TabLine).display = not self._panes.fit()
 
     def on_resize(self, event: events.Resize) -> None:
         """Panes come and go with the room."""
@@ -148,44 +132,33 @@ class ChecksScreen(StepScreen):
         changed = board.changed_since(self._seen)
         self._seen = board.revision
         if changed:
-            self._take(changed, board)
+            self._panes.take(changed, grown=len(board) != self._cells)
+            self._cells = len(board)  # the full mesh adds cells
         self._take_ignores()
         self._tell()
         self._show_detail()
         done = not self.session.checks_running
         if done and not self._was_done and not self._moved:
-            self._jump(1, first=True)
+            self._jump(0)
         self._was_done = done
-
-    def _take(self, changed: list[CellKey], board: Board) -> None:
-        if len(board) != self._cells:  # the full mesh adds cells
-            self._cells = len(board)
-            for matrix in self._matrices:
-                matrix.take_keys()
-                matrix.refresh(layout=True)
-        by_node: dict[int, list[CellKey]] = {}
-        for key in changed:
-            by_node.setdefault(key.node, []).append(key)
-        for matrix in self._matrices:
-            if matrix.node in by_node:
-                matrix.update_cells(by_node[matrix.node])
 
     def _take_ignores(self) -> None:
         book = self.session.book
         ignored = frozenset(book.settled(every_s=1.0).ignored) if book is not None else frozenset()
         if ignored != self._ignored:
             touched, self._ignored = ignored ^ self._ignored, ignored
-            for matrix in self._matrices:
-                matrix.ignored = ignored
-                matrix.update_cells(key for key in touched if key.node == matrix.node)
+            self._panes.ignore(ignored, touched)
             self._shown = None
+        since = book.since if book is not None else None
+        if since is not self._since:
+            self._since, self._shown = since, None
 
     def _tell(self) -> None:
         text = checkwords.progress(self.session)
         if (text.plain, text.spans) != (self._told.plain, self._told.spans):
             self._told = text
-            self.query_one("#progress", Static).update(text)
-            tabs = [checkwords.tab(self.session, m.node) for m in self._matrices]
+            self.query_one("#progress", Static).update(text, layout=False)
+            tabs = [checkwords.tab(self.session, m.node) for m in self._panes.matrices]
             self.query_one(TabLine).set_labels(tabs)
         network, line = checkwords.network(self.session), self.query_one("#network", Static)
         if line.has_class("-empty") == bool(network.plain) or str(line.content) != network.plain:
@@ -194,12 +167,8 @@ class ChecksScreen(StepScreen):
 
     # -- the cell under the cursor
 
-    @property
-    def _matrix(self) -> BoardMatrix | None:
-        return next((m for m in self._matrices if m.node == self._current), None)
-
     def _show_detail(self) -> None:
-        matrix = self._matrix
+        matrix = self._panes.matrix
         result = matrix.selected if matrix else None
         if result is self._shown:
             return
@@ -215,8 +184,8 @@ class ChecksScreen(StepScreen):
     def on_board_matrix_moved(self, event: BoardMatrix.Moved) -> None:
         """The details follow the cursor; Enter shows them whole."""
         event.stop()
-        self._current = event.matrix.node
-        self.query_one(TabLine).current = self._current
+        self._panes.current = event.matrix.node
+        self.query_one(TabLine).current = event.matrix.node
         self._show_detail()
         if event.opened and event.matrix.selected is not None:
             self.app.push_screen(Notice(self._about(event.matrix.selected)))
@@ -224,7 +193,7 @@ class ChecksScreen(StepScreen):
     def on_tab_line_changed(self, event: TabLine.Changed) -> None:
         """Show another node."""
         event.stop()
-        if event.index != self._current:
+        if event.index != self._panes.current:
             self._go_to_node(event.index)
 
     def on_key(self, event: events.Key) -> None:
@@ -234,48 +203,32 @@ class ChecksScreen(StepScreen):
         super().on_key(event)
 
     def _go_to_node(self, node: int) -> None:
-        self._current = node
+        self._panes.go_to_node(node)
         self._arrange()
-        matrix = self._matrix
-        if matrix is not None:
-            matrix.focus()
         self._show_detail()
 
     # -- keys
 
     def action_node(self, by: int) -> None:
         """Show the next or previous node."""
-        node = self._current + by
-        if 0 <= node < len(self._matrices):
+        node = self._panes.current + by
+        if 0 <= node < len(self._panes.matrices):
             self._go_to_node(node)
 
     def action_failure(self, by: int) -> None:
         """Go to the next or previous bad cell, over all nodes, and round at the ends."""
         self._jump(by)
 
-    def _jump(self, by: int, *, first: bool = False) -> None:
-        places = [(m.node, place) for m in self._matrices for place in m.failures]
-        if not places:
-            if not first:
+    def _jump(self, by: int) -> None:
+        found = self._panes.next_bad(by)
+        if found is None:
+            if by:
                 text = "Nothing failed among what is shown." if self._filter.on else ""
                 self.say(text or "Nothing has failed. Ctrl+N goes on.", "pass")
             return
-        matrix = self._matrix
-        here = (self._current, matrix.cursor if matrix else Place(0, 0))
-        if first:  # a ping that fails is more often a consequence than a cause
-            node, place = next((p for p in places if not self._is_ping(*p)), places[0])
-        elif by > 0:
-            node, place = next((p for p in places if p > here), places[0])
-        else:
-            node, place = next((p for p in reversed(places) if p < here), places[-1])
-        self._go_to_node(node)
-        matrix = self._matrix
-        if matrix is not None:
-            matrix.go_to(place)
-
-    def _is_ping(self, node: int, place: Place) -> bool:
-        result = self._matrices[node].result_at(place)
-        return result is not None and result.key.peer_node is not None
+        self._go_to_node(found[0])
+        if matrix := self._panes.matrix:
+            matrix.go_to(found[1])
 
     def action_filter(self) -> None:
         """Show only rows in which something is wrong, or all."""
@@ -304,16 +257,14 @@ class ChecksScreen(StepScreen):
         if not keep:
             line.value = ""
         line.set_class(bool(line.value), "-open")
-        hits = [m for m in self._matrices if m.layout_of.rows]
-        if hits and self._matrix not in hits:
-            self._current = hits[0].node
-        self._go_to_node(self._current)
+        hits = [m for m in self._panes.matrices if m.layout_of.rows]
+        here = self._panes.matrix
+        node = self._panes.current if not hits or here in hits else hits[0].node
+        self._go_to_node(node)
 
     def _show_filtered(self) -> None:
         self._filter.take(self._board, self._ignored)
-        shows = self._filter.shows if self._filter.on else None
-        for matrix in self._matrices:
-            matrix.show_only(shows)
+        self._panes.show_only(self._filter.shows if self._filter.on else None)
         self._arrange()
         self.say(self._filter.told)
         self._show_detail()
@@ -373,7 +324,7 @@ class ChecksScreen(StepScreen):
     @work
     async def action_ignore(self) -> None:
         """Ignore the cell under the cursor, with a reason; or judge it again."""
-        matrix = self._matrix
+        matrix = self._panes.matrix
         result = matrix.selected if matrix else None
         if result is None:
             self.say("There is no cell under the cursor.")

@@ -32,7 +32,11 @@ async def ask_reason(
     if why := next((why for result in results if (why := refusal(result))), ""):
         return f"{where}: {why}", "warn"
     reason = await app.push_screen_wait(
-        Ask(f"Why may this be ignored? ({where})\nThe reason is shown in every report.", "")
+        Ask(
+            f"Why may this be ignored? ({where})\n"
+            "Every report shows the reason, and who gave it. Enter ignores, Esc does not.",
+            "",
+        )
     )
     if not reason:
         return None

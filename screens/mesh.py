@@ -133,7 +133,7 @@ class MeshScreen(Screen[None]):
         text = checkwords.progress(self.session) if self.session.checks_running else self._amount()
         if text.plain != self._told:
             self._told = text.plain
-            self.query_one("#state", Static).update(text)
+            self.query_one("#state", Static).update(text, layout=False)
 
     def _amount(self) -> Content:
         assert self._view is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -13,13 +14,15 @@ from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import StepScreen
+from screens.ignoring import ask_reason
 from screens.results import place_name, result_content, result_text
 from screens.widgets.dialog import Notice
 from screens.widgets.glyphs import glyph
-from screens.widgets.palette import plain, status_text
+from screens.widgets.palette import COLOURS, plain, status_text
 from wizard.checks.model import CellKey, Result, Status
 from wizard.rooms import FindingLike
 from wizard.session import Step
+from wizard.troubleshooting.findings import problems_of
 
 BAD = (Status.FAIL, Status.ERROR, Status.WARN)
 EVERY_S = 1.0  # findings look at the whole board: not more often than this while checks run
@@ -34,13 +37,14 @@ class TroubleshootingScreen(StepScreen):
     help_text = (
         "Up and Down choose a problem; what follows from it is counted, not listed again.\n"
         "The wizard changes nothing: run the commands on the node, then press r to ask again.\n"
-        "Enter shows the raw answer of the first cell. You may go on with problems left; the\n"
-        "launch then warns."
+        "Enter shows the raw answer of the first cell. i ignores what you know and accept, with\n"
+        "a reason. You may go on with problems left; the launch then warns."
     )
     CSS_PATH = "troubleshooting.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "rerun", "Re-run this", id="problems.rerun"),
         Binding("a", "all", "Re-run all", id="problems.all"),
+        Binding("i", "ignore", "Ignore", id="problems.ignore"),
         Binding("y", "copy", "Copy", id="problems.copy"),
         Binding("pageup", "scroll(-1)", "Scroll up", show=False, id="problems.up"),
         Binding("pagedown", "scroll(1)", "Scroll down", show=False, id="problems.down"),
@@ -80,7 +84,8 @@ class TroubleshootingScreen(StepScreen):
             return
         self._seen, self._read_at = now, time.monotonic()
         old = {_name(f): f for f in self._findings}
-        self._findings = self.session.findings()
+        # what is ignored comes last: nothing is to be done about it
+        self._findings = sorted(self.session.findings(), key=lambda f: bool(f.ignored))
         gone = [f.title for name, f in old.items() if name not in map(_name, self._findings)]
         if gone and not running:
             self.say("Now fixed: " + "; ".join(gone), "pass")
@@ -91,10 +96,12 @@ class TroubleshootingScreen(StepScreen):
         self._show_list()
 
     def _show_state(self, running: bool) -> None:
-        run, count = self.session.checks, len(self._findings)
+        run = self.session.checks
         assert run is not None
+        count = sum(not finding.ignored for finding in self._findings)
+        ignored = len(self._findings) - count
         done, total = run.progress
-        bad = sum(run.board.count(status) for status in BAD)
+        bad = sum(self.session.wrong(status) for status in BAD)
         if running:
             text = f"Checks are running, {done} of {total} done. "
             text += f"{count} found so far." if count else "Nothing found so far."
@@ -104,6 +111,10 @@ class TroubleshootingScreen(StepScreen):
             more = " Start with the first." if count > 1 else ""
             cells = "1 bad answer" if bad == 1 else f"{bad} bad answers"
             self._tell(f"{words} {cells} of {total}.{more}", "$text-warning")
+        elif ignored and done == total:
+            word = "problem is" if ignored == 1 else "problems are"
+            text = f"{glyph('pass')} Nothing else is wrong; {ignored} {word} ignored."
+            self._tell(text, "$text-success")
         elif done < total:
             self._tell(f"Only {done} of {total} checks have an answer.", "$text-warning")
         else:
@@ -117,9 +128,7 @@ class TroubleshootingScreen(StepScreen):
     def _show_list(self) -> None:
         problems = self.query_one("#problems", OptionList)
         problems.clear_options()
-        problems.add_options(
-            Option(status_text(f.severity) + plain(f"  {f.title}")) for f in self._findings
-        )
+        problems.add_options(Option(_line(f)) for f in self._findings)
         names = [_name(f) for f in self._findings]
         problems.display = bool(names)
         if names:
@@ -141,9 +150,27 @@ class TroubleshootingScreen(StepScreen):
             r
             for r in self.session.checks.board
             if r.status in BAD
-            and ((r.key.node, r.key.device) in places or (r.key.node, None) in places)
+            and (
+                (r.key.node, r.key.device) in places
+                or (r.key.node, None) in places
+                or any(id_ == finding.id and (r.key.node, d) in places for id_, d in problems_of(r))
+            )
         ]
         return sorted(found, key=lambda r: r.value.get("problem") != finding.id)
+
+    def _own(self, finding: FindingLike) -> list[Result]:
+        """The answers that are the problem itself, not what follows from it."""
+        found = [r for r in self._cells(finding) if finding.id in (p for p, _ in problems_of(r))]
+        if found or not finding.id.startswith("ping-"):
+            return found
+        # read from many pings together: all of them, from there and to there
+        assert self.session.checks is not None
+        places = {(place["node"], place["device"]) for place in finding.where}
+        return [
+            r
+            for r in self.session.checks.board
+            if r.status in BAD and r.key.peer_node is not None and _touches(r.key, places)
+        ]
 
     def _show_what(self) -> None:
         finding = self._finding
@@ -155,8 +182,11 @@ class TroubleshootingScreen(StepScreen):
         text = plain(finding.title, "bold")
         if cells:
             text += plain(f"\n{self.session.rooms.explain(cells[0])}")
+        for why in finding.ignored:
+            text += plain(f"\nIgnored: {why}", COLOURS["ignored"])
         if finding.because:
-            text += plain(f"\nExplains {len(finding.because)} other bad answers.", "$text-muted")
+            counts = finding.consequences
+            text += plain(f"\nWhat follows from it: {counts}.", "$text-muted")
         if finding.causes:
             text += plain("\nPossible causes, most likely first", "bold")
             text += plain("".join(f"\n  - {cause}" for cause in finding.causes))
@@ -213,6 +243,23 @@ class TroubleshootingScreen(StepScreen):
         self._read_at = 0.0
         self.say(words if done else "Checks are running already, or nothing is wrong.")
 
+    @work
+    async def action_ignore(self) -> None:
+        """Ignore the highlighted problem, with a reason; or judge it again."""
+        finding = self._finding
+        if finding is None:
+            self.say("There is nothing to ignore.", "pass")
+            return
+        own = self._own(finding)
+        if not own:
+            self.say("This cannot be ignored as a whole; ignore its cells on the checks.", "warn")
+            return
+        said = await ask_reason(self.app, self.session, own, finding.title)
+        if said:
+            self.say(*said)
+            self._seen = (-1, False)
+            self.drain()
+
     def action_copy(self) -> None:
         """Copy the problem, its steps and the raw answers."""
         finding = self._finding
@@ -229,6 +276,21 @@ class TroubleshootingScreen(StepScreen):
     def pressed(self, name: str) -> None:
         """Re-run, as a button."""
         self.action_rerun()
+
+
+def _touches(key: CellKey, places: set[tuple[int, int | None]]) -> bool:
+    ends = ((key.node, key.device), (key.peer_node, key.peer_device))
+    return any((node, device) in places or (node, None) in places for node, device in ends)
+
+
+def _line(finding: FindingLike) -> Content:
+    """Return a problem for the list: how bad, what, and how much follows from it."""
+    ignored = bool(finding.ignored)
+    text = status_text("ignored" if ignored else finding.severity)
+    text += plain(f"  {finding.title}", "$text-muted" if ignored else "")
+    if count := len(finding.because):
+        text += plain(f"  (+{count} that follow)", "$text-muted")
+    return text
 
 
 def _name(finding: FindingLike) -> str:

@@ -225,6 +225,16 @@ class FindingLike(Protocol):
         """Cells that are bad only because of it: the fields of a CellKey."""
         ...
 
+    @property
+    def consequences(self) -> str:
+        """The same, counted by check."""
+        ...
+
+    @property
+    def ignored(self) -> Sequence[str]:
+        """Why it is ignored, by whom and since when; empty when it is not."""
+        ...
+
 
 class StoreLike(Protocol):
     """The saved and shipped presets."""

@@ -129,6 +129,11 @@ class BoardMatrix(ScrollView, can_focus=True):
         }
         return sorted(place for place in places if place is not None)
 
+    def is_ping(self, place: Place) -> bool:
+        """Whether a place is about a pair of devices."""
+        result = self.result_at(place)
+        return result is not None and result.key.peer_node is not None
+
     def update_cells(self, keys: Iterable[CellKey]) -> None:
         """Repaint the cells that changed, and the count."""
         touched = stale = False
