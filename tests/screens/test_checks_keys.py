@@ -292,7 +292,7 @@ async def test_sixteen_nodes_of_sixteen_npus_show_and_move(world: World, open_wi
         await until(pilot, lambda: world.runs)
         world.run.finish()
         await until(pilot, lambda: "node 13, device 7, link  ✗ FAIL" in shown(pilot))
-        assert "node 13 10.0.0.14" in shown(pilot)
+        await until(pilot, lambda: "node 13 10.0.0.14" in shown(pilot))
         assert len(pilot.app.screen.query(BoardMatrix)) == 16
         await pilot.press("f")
         await until(pilot, lambda: "[✗]" in line_of(shown(pilot), "link "))

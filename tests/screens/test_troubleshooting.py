@@ -98,3 +98,26 @@ async def test_the_stepper_ticks_only_what_is_well(world: World, open_wizard: Op
         await pilot.press("escape")
         await at(pilot, Step.HARDWARE)
         assert "✓ Checks" in shown(pilot)
+
+
+async def test_i_ignores_a_problem_which_then_comes_last_and_with_what_follows(
+    world: World, open_wizard: Open
+) -> None:
+    ping = CellKey(0, 3, "ping", 1, 3)
+    world.bad = {LINK: Status.FAIL, ping: Status.FAIL}
+    world.problem = "link-down"
+    session = await checked(world)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "(+1 that follow)" in shown(pilot))
+        assert "What follows from it: 1 ping." in shown(pilot)
+        await pilot.press("i")
+        await until(pilot, lambda: "Why may this be ignored?" in shown(pilot))
+        await pilot.press(*"spare", "enter")
+        await until(pilot, lambda: "Nothing else is wrong; 1 problem is ignored." in shown(pilot))
+        assert "i IGNORED" in shown(pilot)
+        assert "Ignored: spare (" in shown(pilot)
+        assert session.problem_steps == set()
+        await pilot.press("i")
+        await until(pilot, lambda: "This is ignored: spare" in shown(pilot))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "1 problem explains 2 bad answers" in shown(pilot))

@@ -56,6 +56,30 @@ def both(node: int, device: int, peer: int, other: int) -> list[Pair]:
     return [(node, device, peer, other), (peer, other, node, device)]
 
 
+@pytest.mark.parametrize("optic", [Problem.OPTIC_MISSING, Problem.OPTIC_NO_LIGHT])
+def test_a_dead_optic_is_one_finding_with_all_that_follows_folded_under_it(
+    optic: Problem,
+) -> None:
+    lost = pings(2, both(1, 3, 0, 3))
+    found = read(
+        [
+            *lost,
+            bad(1, 3, "link", Problem.LINK_DOWN),
+            bad(1, 3, "lldp", Problem.LLDP_SILENT, status=Status.WARN),
+            bad(1, 3, "net_health", Problem.NET_HEALTH_FAULT),
+            bad(1, 3, "optical", optic),
+        ]
+    )
+    assert said(found) == [(optic.value, [(1, 3)])]
+    assert found[0].consequences == "2 ping, 1 link, 1 lldp, 1 net_health"
+
+
+def test_a_missing_optic_with_a_link_explains_nothing_else() -> None:
+    found = read([bad(1, 3, "optical", Problem.OPTIC_MISSING), *pings(2, [])])
+    assert said(found) == [("optic-missing", [(1, 3)])]
+    assert found[0].consequences == ""
+
+
 def test_nothing_bad_is_no_finding() -> None:
     assert read(pings(2, [])) == []
 
