@@ -32,6 +32,16 @@ bench-screen: $(VENV)/.dev
 bench-ssh: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench_ssh.py
 
+.PHONY: test-vllm lint-flags
+# Opt-in: vLLM's own parser and configuration on every generated script. Needs uv and installs vLLM
+# 0.11.0, 0.18.0 and 0.23.0 without an accelerator into a cache (V32_WIZARD_VLLM_DIR), once.
+test-vllm: $(VENV)/.dev
+	$(BIN)/python -m pytest -s tests/vllm/real_parser.py
+
+# Writes the linter's lists of options anew, from the same environments.
+lint-flags: $(VENV)/.dev
+	$(BIN)/python -m tests.vllm.write_flags
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
