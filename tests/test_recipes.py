@@ -180,3 +180,40 @@ def test_a_recipe_that_is_like_another_overrides_by_key() -> None:
     assert like.container.registry == "quay.io/ascend/vllm-ascend"
     assert like.args["--max-num-seqs"] == base.args["--max-num-seqs"]
     assert like.args["--max-model-len"] == "8192"
+
+
+def test_operating_systems_of_the_image() -> None:
+    found = {c.os: (c.tag, c.note) for c in recipes.os_choices("guide", A2)}
+    assert found[Os.UBUNTU] == ("v0.11.0rc0-deepseek-v3.2-exp", "")
+    assert found[Os.OPENEULER] == ("", "Recipe guide documents no openeuler image for A2.")
+    assert all(c.tag for c in recipes.os_choices("v0.18.0", A2))
+
+
+@pytest.mark.parametrize("series", [A2, A3])
+def test_what_differs_from_the_guide_in_v0_11_0_is_noted_with_what_the_guide_says(
+    series: Series,
+) -> None:
+    for precision in (BF16, W8A8):
+        nodes = recipes.nodes_for("guide", series, precision)
+        old = recipes.find("guide", series, precision, nodes)
+        new = recipes.find("v0.11.0", series, precision, nodes)
+        differing = {n: old.env[n] for n in old.env if new.env.get(n) != old.env[n]}
+        assert {n: note.guide for n, note in new.notes.items()} == differing
+        assert (old.args, old.head, old.workers) == (new.args, new.head, new.workers)
+        assert all(note.reason for note in new.notes.values())
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_devices_suffice_and_head_and_workers_agree(name: str) -> None:
+    own = {"--headless", "--data-parallel-start-rank", "--data-parallel-address"}
+    own.add("--gpu-memory-utilization")
+    recipe = recipes.load(name)
+    for scenario in recipe.scenarios:
+        assert scenario.tp * scenario.dp_local == scenario.series.devices
+        head = recipe.arguments(scenario, 0)
+        for rank in range(1, scenario.nodes):
+            worker = recipe.arguments(scenario, rank)
+            differing = {n for n in {*head, *worker} if head.get(n) != worker.get(n)}
+            assert differing <= own
+            assert worker["--data-parallel-address"] == "$node0_ip"
+        assert recipe.note(scenario, "model").reason

@@ -87,6 +87,26 @@ class Answers:
         while len(self.draft.nodes) < (self.nodes_needed() or 0):
             self.draft.nodes.append(DraftNode())
 
+    def set_recipe(self, recipe: str) -> None:
+        """Answer which version of vLLM-Ascend the scripts are for."""
+        if recipe != self.draft.recipe:
+            self.draft.recipe = recipe
+            self._changed(Step.NODES)
+
+    def set_image_os(self, os: str) -> None:
+        """Answer which operating system the image has; ``ubuntu`` is the default."""
+        container = {k: v for k, v in self.draft.extra.get("container", {}).items() if k != "os"}
+        if os != "ubuntu":
+            container["os"] = os
+        if container != self.draft.extra.get("container", {}):
+            self.draft.extra["container"] = container
+            self._changed(Step.CHECKS)
+
+    @property
+    def image_os(self) -> str:
+        """The operating system of the image, as answered."""
+        return str(self.draft.extra.get("container", {}).get("os", "ubuntu"))
+
     def set_nodes(self, nodes: list[DraftNode]) -> None:
         """Answer which nodes, in rank order."""
         if nodes != self.draft.nodes:

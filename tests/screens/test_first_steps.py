@@ -163,3 +163,49 @@ async def test_the_last_run_can_be_resumed(world: World, open_wizard: Open) -> N
         await at(pilot, Step.NODES)
         assert second.draft == first.draft
         assert "✓ Hardware" in shown(pilot)
+
+
+async def test_recipe_and_image_are_chosen_and_what_cannot_be_says_why(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        await pilot.press("enter")
+        await at(pilot, Step.HARDWARE)
+        assert "[guide]" in shown(pilot)
+        assert "documents no openeuler image for A2" in shown(pilot)
+        await pilot.press("o")
+        await until(pilot, lambda: session.image_os == "ubuntu" and "no openeuler" in shown(pilot))
+        await pilot.press("down", "down", "o")
+        await until(pilot, lambda: "[openeuler]" in shown(pilot))
+        assert session.draft.extra["container"] == {"os": "openeuler"}
+        await pilot.press("up", "up", "enter")  # back on A2, where there is none
+        await until(pilot, lambda: "Press o for the other one" in shown(pilot))
+        await pilot.press("v", "v")
+        await until(pilot, lambda: "[v0.18.0]" in shown(pilot))
+        assert "removed" in shown(pilot)
+        assert "only W8A8 is documented" in shown(pilot)
+        await pilot.press("enter")
+        await at(pilot, Step.NODES)
+        assert (session.draft.series, session.draft.precision) == (Series.A2, Precision.W8A8)
+        await pilot.press(*"root@n1", "enter", *"root@n2")
+        await until(pilot, lambda: len([n for n in session.draft.nodes if n.address]) == 2)
+        chosen = session.preset()
+        assert (chosen.recipe, chosen.container.os) == ("v0.18.0", "openeuler")
+
+
+async def test_a_recipe_that_lacks_the_answer_begins_on_what_it_has(
+    world: World, open_wizard: Open
+) -> None:
+    session = Session(rooms=world.rooms)
+    session.set_hardware(Series.A3, Precision.BF16)
+    async with open_wizard(session) as pilot:
+        await pilot.press("enter")
+        await at(pilot, Step.HARDWARE)
+        await pilot.press("v", "v", "v")
+        await until(pilot, lambda: "[v0.23.0]" in shown(pilot))
+        await pilot.press("end")
+        await until(pilot, lambda: "also describes 2 nodes" in shown(pilot))
+        await pilot.press("enter")
+        await at(pilot, Step.NODES)
+        assert session.draft.precision is Precision.W8A8

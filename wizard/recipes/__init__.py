@@ -18,6 +18,7 @@ from wizard.recipes.model import Os, Provenance, Recipe, Scenario, merged
 
 __all__ = [
     "Choice",
+    "OsChoice",
     "Recipe",
     "Scenario",
     "choices",
@@ -26,6 +27,7 @@ __all__ = [
     "load",
     "names",
     "nodes_for",
+    "os_choices",
 ]
 
 EXPERTS = 256  # routed experts of DeepSeek-V3.2: expert parallelism spreads them over DP x TP ranks
@@ -40,6 +42,7 @@ class Choice:
         nodes: smallest number of nodes that it needs; 0 when the recipe does not have it.
         derived: no published script exists for it: it follows from one that does.
         note: why it is derived or cannot be chosen, or "".
+        also: larger numbers of nodes that the recipe describes too.
     """
 
     series: Series
@@ -47,11 +50,36 @@ class Choice:
     nodes: int
     derived: bool
     note: str
+    also: tuple[int, ...] = ()
 
     @property
     def possible(self) -> bool:
         """Whether the recipe has it."""
         return self.nodes > 0
+
+
+@dataclass(frozen=True, slots=True)
+class OsChoice:
+    """An operating system of the image, possible or not; ``tag`` is "" when it is not."""
+
+    os: Os
+    tag: str
+    note: str
+
+
+def os_choices(recipe: str, series: Series) -> list[OsChoice]:
+    """Return the operating systems that there are images of, the impossible ones with the reason.
+
+    Raises:
+        UsageError: there is no recipe of that name.
+    """
+    found = []
+    for os in Os:
+        try:
+            found.append(OsChoice(os, image_tag(recipe, series, os), ""))
+        except UsageError as error:
+            found.append(OsChoice(os, "", error.message))
+    return found
 
 
 def names() -> list[str]:
@@ -98,7 +126,8 @@ def choices(recipe: str) -> list[Choice]:
             if fitting:
                 first = fitting[0]
                 derived = first.provenance is Provenance.DERIVED
-                found.append(Choice(series, precision, first.nodes, derived, first.note))
+                also = tuple(s.nodes for s in fitting[1:])
+                found.append(Choice(series, precision, first.nodes, derived, first.note, also))
             else:
                 note = _missing(load(recipe), series, precision)
                 found.append(Choice(series, precision, 0, False, note))
