@@ -56,6 +56,7 @@ class Session(Answers):
         self._checked: Cluster | None = None  # the cluster that ``checks`` is about
         self._completed: tuple[Preset, Preset] | None = None  # as answered, with addresses found
         self._fleet: tuple[Cluster, Fleet] | None = None
+        self._launch_fleet: Fleet | None = None  # that ``launch`` goes by
         self._retired: list[Fleet] = []
         self._work = Background(self._tell)
         self.host_keys = HostKeyDesk(
@@ -278,7 +279,8 @@ class Session(Answers):
         """Make the launch and return what it will do, for people to confirm. Starts nothing."""
         preset = await self.complete_preset()
         if not self.launch_active:
-            self.launch = self.rooms.launch(self.fleet(), preset)
+            self._launch_fleet = self.fleet()
+            self.launch = self.rooms.launch(self._launch_fleet, preset)
         assert self.launch is not None
         return self.launch.plan()
 
@@ -288,6 +290,7 @@ class Session(Answers):
         assert self.launch is not None
         if self.launch_active:
             return True
+        self._try_anew()
         if not await self.launch.attach():
             return False
         self.launch_since = time.monotonic()
@@ -302,8 +305,14 @@ class Session(Answers):
         self._work.start("launch", self._run_launch(self.launch))
 
     async def _run_launch(self, launch: LaunchLike) -> None:
+        self._try_anew()
         await launch.start()
         await launch.follow()
+
+    def _try_anew(self) -> None:
+        """Logins that were refused may be tried and asked for again: the user wants to go on."""
+        if self._launch_fleet is not None:
+            self._launch_fleet.forgive()
 
     @property
     def stopping(self) -> bool:
@@ -318,6 +327,7 @@ class Session(Answers):
 
     async def _run_stop(self, launch: LaunchLike) -> None:
         await self._work.end("launch")
+        self._try_anew()
         self.stop_error = "; ".join(await launch.stop())
 
     async def stop_launch(self) -> str:

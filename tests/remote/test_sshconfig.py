@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from openssh_lab import OpenSSHLab, Sshd, needs_sshd
 from remote_lab import processes, wait_for
 
-from wizard.errors import Unreachable
+from wizard.errors import AuthenticationFailed, Unreachable
 from wizard.remote.sshconfig import ConfigError, ConfigReader, HostConfig, parse
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
@@ -75,13 +76,14 @@ async def test_what_is_wrong_in_it_is_said_in_sshs_own_words() -> None:
 
 @needs_ssh
 async def test_a_match_exec_that_hangs_is_ended_with_who_asked() -> None:
-    _config('Match exec "sleep 4242.5"\n  User x\n')
+    mark = f"4242.{os.getpid()}"
+    _config(f'Match exec "sleep {mark}"\n  User x\n')
     reader = ConfigReader()
     task = asyncio.create_task(reader.read("node1"))
-    await wait_for(lambda: bool(processes("4242.5")))
+    await wait_for(lambda: bool(processes(mark)))
     task.cancel()
     await reader.close()
-    await wait_for(lambda: not processes("4242.5"))
+    await wait_for(lambda: not processes(mark))
 
 
 @needs_ssh
@@ -202,3 +204,18 @@ async def test_what_the_preset_says_wins(openssh: OpenSSHLab) -> None:
     async with openssh.fleet(openssh.node(1, jump=gate.address)) as fleet:
         assert await fleet.connect() == {}
     assert [gate.logins, node.logins] == [1, 1]
+
+
+@needs_sshd
+async def test_a_config_that_was_mended_counts_at_the_next_retry(openssh: OpenSSHLab) -> None:
+    (node,) = await openssh.add()
+    _config("Host node\n  Nonsense yes\n")
+    async with openssh.fleet(openssh.node(0, **_alias(openssh, "node"))) as fleet:
+        for _ in range(2):
+            with pytest.raises(Unreachable, match=r"ssh_config for node 0 .*bad configuration"):
+                await fleet.remotes[0].connect()
+        _config(_host("node", node, openssh, "User nobody-here").replace(f"  User {ME}\n", ""))
+        with pytest.raises(AuthenticationFailed, match="user nobody-here"):
+            await fleet.remotes[0].connect()
+        _config(_host("node", node, openssh))
+        await fleet.remotes[0].connect()

@@ -55,6 +55,10 @@ class FakeFleet:
         self.accepted: list[ShownKey] = []
         self.accept_error: WizardError | None = None
         self.audit_problem = ""
+        self.forgiven = 0
+
+    def forgive(self) -> None:
+        self.forgiven += 1
 
     async def connect(self) -> dict[int, Exception]:
         return {}

@@ -163,6 +163,13 @@ class Fleet(Protocol):
         """Open all connections side by side; return the errors by rank, empty when all are open."""
         ...
 
+    def forgive(self) -> None:
+        """Let what was refused (a login, sudo) be tried and asked for once more: the user's word.
+
+        ``connect`` does so too; this one does not connect.
+        """
+        ...
+
     @property
     def host_keys(self) -> KeyLedger:
         """The host keys that keep nodes out of reach now."""

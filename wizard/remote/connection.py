@@ -59,8 +59,13 @@ class SSHRemote:
 
     async def connect(self) -> None:
         """Open the connection if it is not open, also when a login has failed before."""
+        self.forgive()
+        await self._line.connection()
+
+    def forgive(self) -> None:
+        """Let a login or sudo that was refused be tried once more, on next use."""
         self._root.forgive()
-        await self._line.connect()
+        self._line.forgive()
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the open connection, opened now if need be; one attempt for all who wait."""

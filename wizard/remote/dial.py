@@ -90,11 +90,16 @@ class Dialer:
         self.limits = limits or Limits()
         self.host_keys = host_keys or KeyLedger()
         self.secrets = secrets or Secrets()
-        self.jumps = JumpHosts(self.dial)
+        self._jumps = JumpHosts(self.dial)
         self._configs = ConfigReader()
         self._keys = KeyRing(self.secrets)
         self._gate = asyncio.Semaphore(CONNECTS_AT_ONCE)
         self._proxies: set[asyncio.Task[None]] = set()
+
+    def forgive(self) -> None:
+        """Let what failed be tried once more, from ssh_config on: the user asked for it."""
+        self._configs.forget()
+        self._jumps.forgive()
 
     async def user_of(self, target: Target) -> str:
         """Return whom we log in as.
@@ -119,7 +124,7 @@ class Dialer:
 
     async def close(self) -> None:
         """Close the connections to jump hosts, and end what helped to make connections."""
-        await self.jumps.close()
+        await self._jumps.close()
         await self._keys.close()
         await self._configs.close()
         for task in self._proxies:
@@ -140,7 +145,7 @@ class Dialer:
         config = await self._config(target)
         # ssh has either; what the preset says wins over both
         spec = target.jump or config.jump
-        via = await self.jumps.through(spec, target) if spec else None
+        via = await self._jumps.through(spec, target) if spec else None
         way = _Way(target, config, via)
         try:
             return await self._enter(way)

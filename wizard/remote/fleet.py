@@ -43,6 +43,11 @@ class SSHFleet:
         """One per node, in rank order."""
         return self._remotes
 
+    def forgive(self) -> None:
+        """Let what was refused be tried once more, on next use."""
+        for remote in self._remotes:
+            remote.forgive()
+
     async def connect(self) -> dict[int, Exception]:
         """Open all connections side by side; return the errors by rank, empty when all are open."""
         return await self._connect(self._remotes)

@@ -33,13 +33,14 @@ _PATIENCE_S = 5.0  # for all of them; a node that gives no answer at all is not 
 
 
 class Line:
-    """See the module. ``connect`` is the user's explicit retry."""
+    """See the module."""
 
     def __init__(self, node: Node, dialer: Dialer) -> None:
         self._node = node
         self._dialer = dialer
         self._connection: asyncssh.SSHClientConnection | None = None
         self._dialling: asyncio.Task[asyncssh.SSHClientConnection] | None = None
+        self._failed = False
         self._refused: RemoteError | None = None
         self._slots = Slots(CHANNELS)
         self._closers: set[asyncio.Task[None]] = set()
@@ -49,12 +50,11 @@ class Line:
         """Whether the connection is open, as far as is known."""
         return self._connection is not None and not self._connection.is_closed()
 
-    async def connect(self) -> None:
-        """Open the connection if it is not open, also when a login has failed before."""
-        if self._refused is not None:
-            self._refused = None
-            self._dialer.jumps.forgive()
-        await self.connection()
+    def forgive(self) -> None:
+        """Let a connection that failed be tried anew, its login too: the user's word."""
+        if self._failed:
+            self._failed, self._refused = False, None
+            self._dialer.forgive()
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the open connection, opened now if need be; one attempt for all who wait."""
@@ -66,8 +66,10 @@ class Line:
             self._dialling = asyncio.create_task(self._dial())
         try:
             self._connection = await asyncio.shield(self._dialling)
-        except (AuthenticationFailed, HostKeyError) as error:
-            self._refused = error
+        except RemoteError as error:
+            self._failed = True
+            if isinstance(error, (AuthenticationFailed, HostKeyError)):
+                self._refused = error
             if isinstance(error, HostKeyError):
                 self._dialer.host_keys.report(self._node.rank, error)
             raise

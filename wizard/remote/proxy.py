@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import socket
 from dataclasses import dataclass
 
 import asyncssh
 
+from wizard.remote import local
 from wizard.remote.text import clean
 
 _KEPT = 2000  # bytes of what it says on stderr
@@ -34,14 +33,13 @@ class Proxy:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await asyncio.create_subprocess_exec(
+                process = await local.start(
                     os.environ.get("SHELL") or "/bin/sh",
                     "-c",
                     f"exec {command}",
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
                     stderr=asyncio.subprocess.PIPE,
-                    start_new_session=True,
                 )
         except BaseException:
             ours.close()
@@ -58,15 +56,7 @@ class Proxy:
 
     async def stop(self) -> str:
         """End the program and what it started; return the last that it said on stderr."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            async with asyncio.timeout(2):
-                await self.process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            await self.process.wait()
+        await local.end(self.process, grace_s=2.0)
         self.sock.close()
         said = clean(await self.reader).strip()
         return said.splitlines()[-1] if said else ""

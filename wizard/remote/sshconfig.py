@@ -7,13 +7,11 @@ there is no ``ssh``, asyncssh's own reader stands in; it knows less (ssh.md).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
 import os
 import pwd
 import re
 import shutil
-import signal
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import asyncssh
 
+from wizard.remote import local
 from wizard.remote.text import clean
 
 TIME_LIMIT_S = 15.0  # a `Match exec` may ask the network
@@ -84,6 +83,10 @@ class ConfigReader:
             self._asked[key] = task
         return await asyncio.shield(task)
 
+    def forget(self) -> None:
+        """Ask again from now on: the user may have changed ssh_config."""
+        self._asked = {key: task for key, task in self._asked.items() if not task.done()}
+
     async def close(self) -> None:
         """End what still asks."""
         tasks, self._asked = list(self._asked.values()), {}
@@ -99,14 +102,13 @@ async def _ask(host: str, user: str | None, port: int | None) -> HostConfig:
     words = [program, "-G", "-T", "-o", "BatchMode=yes", *_own_home()]
     words += ["-l", user] if user else []
     words += ["-p", str(port)] if port else []
-    process = await asyncio.create_subprocess_exec(
+    process = await local.start(
         *words,
         "--",
         host,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a `Match exec` is ended with it
     )
     try:
         async with asyncio.timeout(TIME_LIMIT_S):
@@ -116,10 +118,7 @@ async def _ask(host: str, user: str | None, port: int | None) -> HostConfig:
             f"`ssh -G {host}` gave no answer within {TIME_LIMIT_S:g} s (a Match exec?)"
         ) from None
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await local.end(process)  # and a `Match exec` with it
     if process.returncode != 0:
         lines = [line for line in clean(err).splitlines() if line.strip()]
         raise ConfigError(lines[-1].strip().rstrip(".") if lines else "`ssh -G` failed")
@@ -183,15 +182,15 @@ def parse(text: str, alias: str) -> HostConfig:
 
 def _tokens(alias: str, host: str, port: int, user: str, key_alias: str) -> dict[str, str]:
     """The tokens of ssh_config(5) that may stand in a path or a ProxyCommand."""
-    local = socket.gethostname()
+    machine = socket.gethostname()
     return {
         "%": "%",
         "d": os.environ.get("HOME") or _account_home(),
         "h": host,
         "i": str(os.getuid()),
         "k": key_alias,
-        "L": local.partition(".")[0],
-        "l": local,
+        "L": machine.partition(".")[0],
+        "l": machine,
         "n": alias,
         "p": str(port),
         "r": user,

@@ -1,0 +1,45 @@
+"""Programs on this machine, each in a process group of its own, so that nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import Any
+
+Process = asyncio.subprocess.Process
+
+
+async def start(*words: str, **pipes: Any) -> Process:
+    """Start a program; when cancelled meanwhile, it and what it started are ended.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(*words, start_new_session=True, **pipes)
+    )
+    try:
+        # shielded: asyncio itself would kill the program, but not what it has started by now
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await end(await starting)
+        raise
+
+
+async def end(process: Process, *, grace_s: float = 0.0) -> None:
+    """End a program with all of its group: TERM, and KILL after ``grace_s``; idempotent."""
+    if grace_s and process.returncode is None:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await process.wait()
+    _signal(process, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
