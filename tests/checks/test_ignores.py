@@ -183,6 +183,21 @@ def test_a_new_reason_takes_the_place_of_the_old_one() -> None:
     ]
 
 
+async def test_a_figure_of_many_pings_says_that_it_is_ignored(fleet: Any) -> None:
+    fleet.nodes[1].override["-i 3 -ping -g address 10.77.0.23"] = [LOST]
+    fleet.nodes[0].override["-i 3 -ping -g address 10.77.1.23"] = [LOST]
+    run = fleet.check()
+    await run.run()
+    lost = [r for r in run.board if r.status is Status.FAIL]
+    assert {r.key.check for r in lost} == {"ping"}
+    ignores = [i for r in lost for i in ignore_cell(r, fleet.cluster, REASON, by="ines")]
+    report = make_report(run, "lab", ignores=ignores)
+    assert verdict(report) is Status.WARN
+    assert all(finding.ignored for finding in report.findings)
+    assert "IGNORED" in FORMATS["text"](report)
+    assert "Findings" not in FORMATS["text"](report)
+
+
 # -- in the preset
 
 

@@ -101,7 +101,8 @@ def make_report(
 
 def findings_of(settled: Settled, cluster: Cluster) -> list[Finding]:
     """Return what is wrong, worst first; a finding that is ignored says why."""
-    found = findings(settled.board, cluster)
+    failures = {key for key, a in settled.ignored.items() if a.status is Status.FAIL}
+    found = findings(settled.board, cluster, failures)
     for key, applied in settled.ignored.items():
         _note(found, settled.board.get(key), applied)
     return found
@@ -111,16 +112,24 @@ def _note(found: list[Finding], result: Result | None, applied: Applied) -> None
     """Write at the finding of an ignored cell why it is ignored."""
     if result is None or applied.follows:
         return
-    problems = set(problems_of(result))
     for finding in found:
         if finding.severity != Status.WARN or applied.because in finding.ignored:
             continue
         places = {(w["node"], w["device"]) for w in finding.where}
-        if any(
-            problem == finding.id and places & {(result.key.node, d), (result.key.node, None)}
-            for problem, d in problems
-        ):
+        if _is_of(result, finding.id, places):
             finding.ignored.append(applied.because)
+
+
+def _is_of(result: Result, problem: str, places: set[tuple[int, int | None]]) -> bool:
+    """Whether a cell is the finding's problem itself, at one of its places."""
+    key = result.key
+    if problem.startswith("ping-") and key.peer_node is not None:  # read from many pings
+        ends = ((key.node, key.device), (key.peer_node, key.peer_device))
+        return any(places & {(node, device), (node, None)} for node, device in ends)
+    return any(
+        found == problem and places & {(key.node, device), (key.node, None)}
+        for found, device in problems_of(result)
+    )
 
 
 def _unused(ignore: Ignore, why: str) -> dict[str, str]:

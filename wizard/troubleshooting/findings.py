@@ -7,7 +7,7 @@ not a finding of its own: it is counted under its cause, as ``because``.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,12 +115,17 @@ class _Group:
         self.places.setdefault(place)
 
 
-def findings(board: Board, cluster: Cluster) -> list[Finding]:
-    """Return what is wrong, worst first; equal problems of many devices are one finding."""
+def findings(
+    board: Board, cluster: Cluster, softened: Collection[CellKey] = frozenset()
+) -> list[Finding]:
+    """Return what is wrong, worst first; equal problems of many devices are one finding.
+
+    ``softened`` names failures that stand as warnings on the board, because they are ignored.
+    """
     bad = [r for r in board if r.status in (Status.WARN, Status.FAIL, Status.ERROR)]
     context = Context(board, cluster)
     groups: dict[tuple[str, Status], _Group] = defaultdict(_Group)
-    roots = _root_causes(bad)
+    roots = _root_causes(bad, softened)
     unexplained: list[Result] = []
     for result in bad:
         root = _cause(result, roots, board)
@@ -191,13 +196,15 @@ def consequences(board: Board, cluster: Cluster) -> dict[CellKey, CellKey]:
     return found
 
 
-def _root_causes(bad: Iterable[Result]) -> dict[Device, Result]:
+def _root_causes(
+    bad: Iterable[Result], softened: Collection[CellKey] = frozenset()
+) -> dict[Device, Result]:
     found: dict[Device, Result] = {}
     for result in bad:
         problem, device = _problem(result), result.key.device
         if device is None or result.key.peer_node is not None or problem not in _ROOTS:
             continue
-        if result.status is Status.WARN:
+        if result.status is Status.WARN and result.key not in softened:
             continue  # what only warns explains no failure
         new, place = Problem(problem), (result.key.node, device)
         if place not in found or _ROOTS.index(new) < _ROOTS.index(Problem(_problem(found[place]))):
