@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, SelectionList, Static, TextArea
-from textual.widgets.selection_list import Selection
+from textual.widgets import Button, Input, OptionList, Static, TextArea
+from textual.widgets.option_list import Option
 
 from screens.widgets.palette import plain
 from wizard.draft import DraftNode
@@ -27,9 +28,11 @@ EditList TextArea { height: 1fr; border: none; padding: 0; }
 EditList #found, PickHosts #found { height: auto; max-height: 5; }
 EditList Horizontal, PickHosts Horizontal { height: 1; }
 EditList Button, PickHosts Button { margin-right: 2; }
-PickHosts SelectionList { height: 1fr; border: none; padding: 0; background: $surface; }
+EditList TextArea:focus { border: none; }
+PickHosts OptionList { height: 1fr; }
 """
 _SHOWN = 3
+_PICK_KEYS = "Space marks   a marks all shown   / filters   F10 takes   Esc leaves"
 
 
 class EditList(ModalScreen[list[DraftNode] | None]):
@@ -112,6 +115,7 @@ class PickHosts(ModalScreen[list[str]]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f10,ctrl+s", "take", "Take the marked", id="pick.take", priority=True),
+        Binding("space", "mark", "Mark or unmark", id="pick.mark"),
         Binding("slash", "filter", "Filter", id="pick.filter"),
         Binding("a", "mark_all", "Mark all shown", id="pick.all"),
         Binding("escape", "leave", "Cancel", id="pick.cancel"),
@@ -121,6 +125,7 @@ class PickHosts(ModalScreen[list[str]]):
     def __init__(self, hosts: Sequence[ConfigHost]) -> None:
         super().__init__()
         self._hosts = list(hosts)
+        self._shown = self._hosts
         self._marked: set[str] = set()
 
     def compose(self) -> ComposeResult:
@@ -128,8 +133,9 @@ class PickHosts(ModalScreen[list[str]]):
         with Vertical():
             yield Static("Hosts of ~/.ssh/config", markup=False)
             yield Input(placeholder="/ filters: type a part of a name", id="filter", compact=True)
-            yield SelectionList[str](id="hosts")
+            yield OptionList(id="hosts", markup=False, compact=True)
             yield Static("", id="found", markup=False)
+            yield Static(_PICK_KEYS, classes="hint", markup=False)
             with Horizontal():
                 yield Button("Cancel Esc", id="cancel", compact=True)
                 yield Button("Take the marked F10", id="take", variant="primary", compact=True)
@@ -137,47 +143,58 @@ class PickHosts(ModalScreen[list[str]]):
     def on_mount(self) -> None:
         """Show all of them."""
         self._fill("")
-        self.query_one(SelectionList).focus()
+        self.query_one(OptionList).focus()
 
     def _fill(self, part: str) -> None:
-        shown = [h for h in self._hosts if part.lower() in _words(h).lower()]
-        width = max((plain(h.alias).cell_length for h in self._hosts), default=0)
-        options = self.query_one("#hosts", SelectionList)
-        with self.prevent(SelectionList.SelectedChanged):
-            options.clear_options()
-            options.add_options(
-                Selection(
-                    plain(h.alias.ljust(width + 2)) + plain(_about(h), "$text-muted"),
-                    h.alias,
-                    h.alias in self._marked,
-                )
-                for h in shown
-            )
-            if shown:
-                options.highlighted = 0
-        self._show(len(shown))
+        """Show the hosts that hold ``part`` anywhere; marks stay, also of those not shown."""
+        self._shown = [h for h in self._hosts if part.lower() in _words(h).lower()]
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options(Option(self._row(host)) for host in self._shown)
+        if self._shown:
+            options.highlighted = 0
+        self._count()
 
-    def _show(self, shown: int) -> None:
-        text = f"{len(self._marked)} marked, {shown} of {len(self._hosts)} shown"
-        text += "   Space marks   a marks all shown   / filters   F10 takes"
-        self.query_one("#found", Static).update(plain(text, "$text-muted"))
+    def _row(self, host: ConfigHost) -> Content:
+        width = max(plain(h.alias).cell_length for h in self._hosts)
+        marked = host.alias in self._marked
+        text = plain("[x] " if marked else "[ ] ", "bold $text-success" if marked else "")
+        gap = " " * (width - plain(host.alias).cell_length + 2)
+        return text + plain(host.alias, "bold") + plain(gap) + plain(_about(host), "$text-muted")
+
+    def _count(self) -> None:
+        text = f"{len(self._marked)} marked, {len(self._shown)} of {len(self._hosts)} shown"
+        self.query_one("#found", Static).update(text)
+
+    def _mark(self, hosts: Iterable[ConfigHost], marked: bool) -> None:
+        options = self.query_one(OptionList)
+        for host in hosts:
+            (self._marked.add if marked else self._marked.discard)(host.alias)
+            index = self._shown.index(host)
+            options.replace_option_prompt_at_index(index, self._row(host))
+        self._count()
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Show what holds the typed text; marks stay."""
+        """Show what holds the typed text."""
         event.stop()
         self._fill(event.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter goes from the filter to the hosts."""
         event.stop()
-        self.query_one(SelectionList).focus()
+        self.query_one(OptionList).focus()
 
-    def on_selection_list_selected_changed(self, event: SelectionList.SelectedChanged[str]) -> None:
-        """Keep the marks, also of those that a filter hides."""
-        options = event.selection_list
-        shown = {options.get_option_at_index(i).value for i in range(options.option_count)}
-        self._marked = (self._marked - shown) | set(options.selected)
-        self._show(len(shown))
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter marks as Space does."""
+        event.stop()
+        self.action_mark()
+
+    def action_mark(self) -> None:
+        """Mark the highlighted host, or take its mark away."""
+        at = self.query_one(OptionList).highlighted
+        if at is not None:
+            host = self._shown[at]
+            self._mark([host], host.alias not in self._marked)
 
     def action_filter(self) -> None:
         """Type a part of a name."""
@@ -185,20 +202,20 @@ class PickHosts(ModalScreen[list[str]]):
 
     def action_mark_all(self) -> None:
         """Mark every host that is shown."""
-        self.query_one(SelectionList).select_all()
+        self._mark(self._shown, True)
 
     def action_leave(self) -> None:
         """Esc leaves the filter first, then the dialog."""
         if isinstance(self.focused, Input):
-            self.query_one(SelectionList).focus()
+            self.query_one(OptionList).focus()
         else:
             self.dismiss([])
 
     def action_take(self) -> None:
         """Hand back the marked ones; without a mark, the highlighted one."""
-        options = self.query_one(SelectionList)
-        if not self._marked and options.highlighted is not None:
-            self._marked.add(options.get_option_at_index(options.highlighted).value)
+        at = self.query_one(OptionList).highlighted
+        if not self._marked and at is not None:
+            self._marked.add(self._shown[at].alias)
         self.dismiss([h.alias for h in self._hosts if h.alias in self._marked])
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -165,6 +165,12 @@ def test_a_clock_is_off_only_beyond_what_the_measuring_may_err() -> None:
     assert "2 h 0 min ahead of this machine's" in next(i.text for i in alone if i.id == "clock")
 
 
+def test_without_a_majority_all_are_named() -> None:
+    two = {0: healthy(0), 1: replace(healthy(1), driver="24.1")}
+    (item,) = disagreements(two, cluster())
+    assert sorted(item.nodes) == [0, 1]
+
+
 def test_blocking_ones_come_first_and_words_read_well() -> None:
     items = found(odd(1, driver="24.1", arch="x86_64"))
     assert [i.severity for i in items] == ["blocks", "warns"]

@@ -208,7 +208,7 @@ def read(
         gateway_nic=known("gateway", addresses.parse_gateway),
         runtimes=runtimes,
         root_space=parsers.parse_space("/", text("space")),
-        runtime_space=next(iter(spaces), None),
+        runtime_space=spaces[0] if spaces else None,
         weights=found,
         hidden=hidden,
     )
@@ -216,8 +216,8 @@ def read(
 
 def _runtimes(
     answers: Mapping[str, JobResult], text: Callable[[str], str], errors: Callable[[str], str]
-) -> tuple[tuple[Runtime, ...], list[Space]]:
-    """Engines, and the disks that hold their images, in the same order."""
+) -> tuple[tuple[Runtime, ...], list[Space | None]]:
+    """Engines, and for each the disk that holds its images, where that is known."""
     found, spaces = [], []
     for name in _RUNTIMES:
         if name not in answers:
@@ -225,8 +225,7 @@ def _runtimes(
         said = parsers.parse_runtime(name, text(name), errors(name), answers[name].exit_status)
         if said is not None:
             found.append(said)
-            if said.root and (space := parsers.parse_space(said.root, text(name))):
-                spaces.append(space)
+            spaces.append(parsers.parse_space(said.root, text(name)) if said.root else None)
     return tuple(found), spaces
 
 

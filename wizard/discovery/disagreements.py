@@ -198,10 +198,15 @@ def _versions(facts: Facts) -> Iterator[Disagreement]:
 
 
 def _differs(name: str, head: str, groups: Mapping[str, list[int]], right: str) -> Disagreement:
-    """The rarer values are named first: the odd node is what people look for."""
+    """The rarer values are named first: the odd node is what people look for.
+
+    Without a majority nobody is the odd one, so all of them are named.
+    """
     order = sorted(groups.items(), key=lambda item: len(item[1]))
     text = "; ".join(f"{value} on {named(ranks)}" for value, ranks in order)
-    odd = [r for _, ranks in order[:-1] for r in ranks]
+    most = len(order[-1][1])
+    tie = len(order[-2][1]) == most
+    odd = [r for _, ranks in (order if tie else order[:-1]) for r in ranks]
     return Disagreement(name, "warns", tuple(odd), f"{head}: {text}.", right)
 
 

@@ -22,9 +22,9 @@ def npus(f: NodeFacts) -> str:
 
 
 def best_runtime(f: NodeFacts) -> str:
-    """The engine that is most of use."""
+    """Docker where the node has it, in whatever state; else the engine that is most of use."""
     order = {"up": 0, "denied": 1, "down": 2}
-    best = sorted(f.runtimes, key=lambda r: (order.get(r.state or "", 3), r.name != "docker"))
+    best = sorted(f.runtimes, key=lambda r: (r.name != "docker", order.get(r.state or "", 3)))
     return runtime(best[0]) if best else "none"
 
 
