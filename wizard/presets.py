@@ -241,4 +241,10 @@ def _short(value: object) -> str:
 def _preset_error(problems: list[tuple[str, str]]) -> PresetError:
     first_path, first = problems[0]
     rest = [f"{path}: {text}" if path else text for path, text in problems[1:]]
-    return PresetError("; ".join([first, *rest]), path=first_path, problems=problems)
+    text = _shown("; ".join([first, *rest]))
+    return PresetError(text, path=_shown(first_path), problems=problems)
+
+
+def _shown(text: str) -> str:
+    """A key may hold anything: what a terminal would obey is shown as Python writes it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
