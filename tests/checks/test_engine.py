@@ -441,6 +441,19 @@ async def test_only_asks_for_what_its_verdicts_need_as_well(fleet: Any) -> None:
         fleet.check(width=0)
 
 
+async def test_what_a_product_does_not_have_is_skipped_but_not_what_the_guide_asks(
+    fleet: Any,
+) -> None:
+    unknown = ("The command is not supported on this product.\n", "", 13)
+    fleet.nodes[0].override |= {f"-i 2 -{name} -g": [unknown] for name in ("tls", "link")}
+    run = fleet.check()
+    board = await run.run()
+    assert bad(run) == {CellKey(0, 2, "link"): Status.ERROR}
+    assert board.get(CellKey(0, 2, "tls")).status is Status.SKIPPED
+    with pytest.raises(UsageError, match="A2 nodes have no vnic"):
+        fleet.check(only=frozenset({"vnic"}))
+
+
 async def test_remote_text_is_sanitised_before_anything_shows_it(fleet: Any) -> None:
     evil = "\x1b]0;owned\x07link status: UP\x1b[31m\n"
     fleet.nodes[0].override["-i 0 -link -g"] = [(evil, "", 0)]

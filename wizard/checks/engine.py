@@ -12,7 +12,7 @@ from wizard.checks.answers import AnswerBook
 from wizard.checks.asking import Question, skipped, together
 from wizard.checks.board import Board
 from wizard.checks.catalogue import CHECKS
-from wizard.checks.estimate import seconds
+from wizard.checks.estimate import seconds, seconds_left
 from wizard.checks.expectations import Expectations, of_preset
 from wizard.checks.mesh import Reading, read_mesh
 from wizard.checks.model import CellKey, Result, Status
@@ -126,6 +126,8 @@ class CheckRun:
 
         Reckoned from how long calls took so far, or usually take, and from the width.
         """
+        if self.running and not full:
+            return seconds_left(self._lines.values())
         keys = [r.key for r in self.board if not r.status.final]
         if full:
             every = plan_cells(self.cluster, self._only, full=True)
@@ -233,12 +235,11 @@ class CheckRun:
 
     def _questions(self, keys: list[CellKey]) -> list[Question]:
         words = self._expect.words()
-        found = []
+        names, found = list(CHECKS), []
         for key in keys:
             if key.device is None and (why := self._expect.lacks(key.check)):
                 self._book.put(skipped(key, self._remotes[key.node].node, why))
                 continue
-            names = list(CHECKS)
             order = 0 if key.device is None else 1 + names.index(key.check)
             found.append(Question(key, words=words, order=order))
         return together(found)

@@ -16,15 +16,22 @@ _LATEST = 64  # calls that the mean is taken over
 
 def seconds(keys: Iterable[CellKey], lines: Mapping[int, NodeLine]) -> float:
     """Return the seconds until the slowest node has answered these cells."""
-    counts: Counter[tuple[int, str]] = Counter()
+    counts: dict[int, Counter[str]] = {}
     for key in keys:
         check = CHECKS[key.check]
         if check.uses_hccn_tool:
-            counts[key.node, check.scope] += 1
-    totals: dict[int, float] = {}
-    for (rank, scope), count in counts.items():
-        line = lines[rank]
+            counts.setdefault(key.node, Counter())[check.scope] += 1
+    return max((_one(lines[rank], count) for rank, count in counts.items()), default=0.0)
+
+
+def seconds_left(lines: Iterable[NodeLine]) -> float:
+    """Return the seconds until the slowest node of a run that goes on is done."""
+    return max((_one(line, line.left) for line in lines), default=0.0)
+
+
+def _one(line: NodeLine, counts: Mapping[str, int]) -> float:
+    total = 0.0
+    for scope, count in counts.items():
         took = line.took[scope][-_LATEST:] or line.took["device"][-_LATEST:]
-        one = mean(took) if took else USUAL_S
-        totals[rank] = totals.get(rank, 0.0) + count * one / line.width.now
-    return max(totals.values(), default=0.0)
+        total += count * (mean(took) if took else USUAL_S)
+    return total / line.width.now

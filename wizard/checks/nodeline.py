@@ -9,6 +9,7 @@ own time limit and nobody else's time.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -60,6 +61,7 @@ class NodeLine:
         self._freed = freed
         self._backoff_s = backoff_s
         self._line: list[Question] = []
+        self._waiting: Counter[str] = Counter()  # calls of the tool in line, by scope
         self._lanes: set[str] = set()
         self._calls = 0  # of the tool, that hold a place
         self._beside = 0
@@ -75,6 +77,7 @@ class NodeLine:
     def begin(self) -> None:
         """Forget what is in line: a new run begins, or the node was lost."""
         self._line.clear()
+        self._waiting.clear()
         self.hung.clear()
         self.starved = False
         self._open = self._expected = 0
@@ -84,6 +87,7 @@ class NodeLine:
         new = list(questions)
         self._open += len(new)
         self._line = sorted([*self._line, *new], key=_order)
+        self._count(new, 1)
         self.pump()
 
     def expect(self, count: int) -> None:
@@ -100,8 +104,22 @@ class NodeLine:
         """Take the questions out of the line whose cell matches, and return them."""
         out = [q for q in self._line if match(q.key)]
         self._line = [q for q in self._line if not match(q.key)]
+        self._count(out, -1)
         self._open -= len(out)
         return out
+
+    def _count(self, questions: Iterable[Question], sign: int) -> None:
+        for question in questions:
+            if question.check.uses_hccn_tool:
+                self._waiting[question.check.scope] += sign
+
+    @property
+    def left(self) -> dict[str, int]:
+        """How many calls of the tool are still to come, by scope (device, pair)."""
+        return {
+            "device": self._waiting["device"] + self._calls,
+            "pair": self._waiting["pair"] + max(0, self._expected),
+        }
 
     # -- running
 
@@ -146,6 +164,7 @@ class NodeLine:
         await asyncio.sleep(delay_s)
         question.order = -1
         self._line.insert(0, question)
+        self._count([question], 1)
         self.pump()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -176,6 +195,7 @@ class NodeLine:
                 self.starved = True
                 continue
             del self._line[place]
+            self._count([question], -1)
             return question
         return None
 

@@ -30,6 +30,8 @@ def wanted_checks(only: frozenset[str] | None, series: Series | None = None) -> 
             f"There is no check named {', '.join(unknown)}.",
             hint=f"The checks are {', '.join(CHECKS)}.",
         )
+    if foreign := sorted(only - set(every)):
+        raise UsageError(f"{series} nodes have no {', '.join(foreign)}: another series has.")
     found, new = set(only), set(only)
     while new:
         new = {need for name in new for need in CHECKS[name].needs} - found

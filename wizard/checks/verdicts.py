@@ -45,6 +45,8 @@ def judge(answers: Results, cluster: Cluster, expect: Expectations | None = None
 
 
 _ROCE = ("link", "lldp", "ip", "net_health", "netdetect", "gateway", "optical", "link_stat")
+# what not every product and driver can tell; the guide's own checks all can
+_BEYOND = ("tls", "link_stat", "optical", "vnic")
 _UNCABLED = "not cabled: inside the super-pod traffic runs over HCCS"
 
 
@@ -85,9 +87,8 @@ def _no_such_part(key: CellKey, result: Result, answers: Results) -> str:
     if key.check == "optical" and problem == Problem.OPTIC_MISSING:
         if other("link", Status.PASS, key.device):
             return "no optical module: a copper cable, and the link is UP"
-    elif key.check == "vnic" and problem == Problem.UNSUPPORTED:
-        if other("spod", Status.SKIPPED):
-            return "the node is in no super-pod"
+    elif key.check in _BEYOND and problem == Problem.UNSUPPORTED:
+        return "this product does not have it"
     elif key.check == "image" and other("runtime", Status.FAIL):
         return "not asked: the container engine does not run"
     return ""
