@@ -27,6 +27,10 @@ from wizard.simulator.scenario import Scenario
 from wizard.simulator.state import Output, SimNode, World
 
 PORT = 2299
+PING = (
+    "device {} PING {}\nrecv seq=0,time=0.061000ms\nrecv seq=1,time=0.058000ms\n"
+    "recv seq=2,time=0.057000ms\n3 packets transmitted, 3 received, 0.00% packet loss\n"
+)
 _NONCE = re.compile(rb"nonce=(\w+) ")
 _LOOP = re.compile(r"for i in \{0\.\.(\d+)\}; do hccn_tool -i \$i (.*?)(?: \| grep .*)?; done$")
 
@@ -46,6 +50,8 @@ class LightNode:
         self.calls += 1
         try:
             await asyncio.sleep(self.took_s)
+            if argv[2] == "-ping":  # the simulator would work out whether it arrives
+                return Output(PING.format(argv[1], argv[-1]))
             return hccn.hccn_tool(self.world, self.node, argv)
         finally:
             self.calls -= 1

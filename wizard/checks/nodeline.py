@@ -60,7 +60,8 @@ class NodeLine:
         self._put = put
         self._freed = freed
         self._backoff_s = backoff_s
-        self._line: list[Question] = []
+        self._line: list[Question] = []  # calls of the tool
+        self._others: list[Question] = []  # commands that run beside them
         self._waiting: Counter[str] = Counter()  # calls of the tool in line, by scope
         self._lanes: set[str] = set()
         self._calls = 0  # of the tool, that hold a place
@@ -77,6 +78,7 @@ class NodeLine:
     def begin(self) -> None:
         """Forget what is in line: a new run begins, or the node was lost."""
         self._line.clear()
+        self._others.clear()
         self._waiting.clear()
         self.hung.clear()
         self.starved = False
@@ -86,8 +88,10 @@ class NodeLine:
         """Put questions in line, each at its place (``Question.order``)."""
         new = list(questions)
         self._open += len(new)
-        self._line = sorted([*self._line, *new], key=_order)
-        self._count(new, 1)
+        tools = [q for q in new if q.check.uses_hccn_tool]
+        self._others += [q for q in new if not q.check.uses_hccn_tool]
+        self._line = sorted([*self._line, *tools], key=_order)
+        self._count(tools, 1)
         self.pump()
 
     def expect(self, count: int) -> None:
@@ -110,8 +114,7 @@ class NodeLine:
 
     def _count(self, questions: Iterable[Question], sign: int) -> None:
         for question in questions:
-            if question.check.uses_hccn_tool:
-                self._waiting[question.check.scope] += sign
+            self._waiting[question.check.scope] += sign
 
     @property
     def left(self) -> dict[str, int]:
@@ -163,7 +166,7 @@ class NodeLine:
     async def _return(self, question: Question, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         question.order = -1
-        self._line.insert(0, question)
+        self._line.insert(0, question)  # only the tool is ever asked again
         self._count([question], 1)
         self.pump()
 
@@ -184,12 +187,14 @@ class NodeLine:
             self._pumping = False
 
     def _next(self) -> Question | None:
-        full = self._calls >= self.width.now
-        if full and self._beside >= BESIDE:
+        if self._beside < BESIDE:
+            for place, question in enumerate(self._others):
+                if _lane(question) not in self._lanes:
+                    return self._others.pop(place)
+        if self._calls >= self.width.now:
             return None
         for place, question in enumerate(self._line[:_FAR]):
-            room = not full if question.check.uses_hccn_tool else self._beside < BESIDE
-            if not room or _lane(question) in self._lanes:
+            if _lane(question) in self._lanes:
                 continue
             if question.target is not None and question.target in self._targets:
                 self.starved = True
