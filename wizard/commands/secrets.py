@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from wizard.commands.terminal import progress_held
 from wizard.remote.secrets import Asker, SecretRequest
 
+_GATHER_S = 0.3  # for other nodes to say that they need it too: a line once written stays
 _LIMIT = 1024  # bytes of a secret; what the terminal's line editor takes
 
 
@@ -34,6 +35,7 @@ async def ask(request: SecretRequest) -> SecretStr | None:
 
     The terminal is as before when it ends, however it ends.
     """
+    await asyncio.sleep(_GATHER_S)
     said = f"{request.title}\n  {request.whom}"
     if request.refused:
         said += f"\n  (asked again: {request.refused})"

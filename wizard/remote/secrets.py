@@ -54,7 +54,7 @@ class SecretRequest:
     @property
     def whom(self) -> str:
         """The nodes that it is for, in a few words."""
-        names = list(dict.fromkeys(self.nodes))
+        names = sorted(set(self.nodes), key=lambda name: (len(name.partition(" (")[0]), name))
         if len(names) <= 3:
             return "for " + ", ".join(names)
         return f"for {', '.join(names[:2])} and {len(names) - 2} more nodes"
