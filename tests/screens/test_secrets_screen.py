@@ -32,8 +32,10 @@ async def dialog(pilot: Pilot[int]) -> None:
     await until(pilot, lambda: "for node" in shown(pilot))
 
 
-@pytest.mark.parametrize("step", [Step.NODES, Step.CHECKS, Step.PREVIEW, Step.LAUNCH])
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+@pytest.mark.parametrize(
+    ("step", "size"),
+    [(Step.NODES, (80, 24)), (Step.PREVIEW, (80, 24)), (Step.LAUNCH, (160, 48))],
+)
 async def test_a_password_is_typed_over_any_step(
     world: World, open_wizard: Open, step: Step, size: tuple[int, int]
 ) -> None:
