@@ -107,7 +107,7 @@ class NodeAsking(StepScreen):
         block = next((i for i in discovering.disagreements() if i.severity == "blocks"), None)
         if block is not None:
             self.focus_line(min(block.nodes))
-            self.say(f"{block.text} {block.right}", "fail")
+            self.say(f"{block.text[0].upper()}{block.text[1:]} {block.right}", "fail")
         elif discovering.complete and not discovering.running:
             super().action_next()
         elif discovering.running or discovering.failed:
@@ -124,3 +124,5 @@ class NodeAsking(StepScreen):
         elif answer == "go":
             self._leaving = False
             super().action_next()
+        elif not self.session.discovering.running:
+            self._told()  # what stood there before the question

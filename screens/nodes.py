@@ -111,9 +111,9 @@ class NodesScreen(NodeAsking, NodeSources):
         """Write everything but the addresses themselves."""
         discovering = self.session.discovering
         self._seen = discovering.revision
-        items = discovering.disagreements()
+        items, owns = discovering.disagreements(), discovering.owns
         rows = [
-            Row(discovering.answer(node), discovering.own(rank), odd_of(rank, items))
+            Row(discovering.answer(node), owns.get(rank), odd_of(rank, items))
             for rank, node in enumerate(self._drafts)
         ]
         self._show_need(items)
@@ -136,7 +136,8 @@ class NodesScreen(NodeAsking, NodeSources):
         if session.discovering.running:
             text += f"; asking: {known} of {have} answered"
         elif known or session.discovering.failed:
-            text += f", {known} answered"
+            away = len(session.discovering.failed)
+            text += f", {known} answered" + (f", {away} did not" if away else "")
             blocks = sum(1 for item in items if item.severity == "blocks")
             words = [f"{blocks} block" + ("s" if blocks == 1 else "")] if blocks else []
             words += [f"{len(items) - blocks} to mind"] if len(items) > blocks else []
@@ -167,7 +168,7 @@ class NodesScreen(NodeAsking, NodeSources):
             return
         node, rank = self._drafts[self._current], self._current
         discovering = self.session.discovering
-        row = rows[rank] if rows else Row(discovering.answer(node), discovering.own(rank), {})
+        row = rows[rank] if rows else Row(discovering.answer(node), discovering.owns.get(rank), {})
         with self.prevent(Input.Changed):
             for name, _, empty in DETAILS:
                 field = self.query_one(f"#{name}", Input)

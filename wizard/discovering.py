@@ -123,18 +123,20 @@ class Discovering:
         """Whether every node of the list has answered."""
         return len(self.facts) == len(self._session.draft.nodes) > 0
 
-    def own(self, rank: int) -> Own | None:
-        """A node's address and interface, as typed or found; None while nothing is known."""
-        facts = self.facts.get(rank)
-        if facts is None:
-            return None
-        node, head = self._session.draft.nodes[rank], self._session.draft.nodes[0]
-        return own(
-            facts,
-            None if rank == 0 else head.parts[1],
-            local_ip=node.local_ip.strip() or None,
-            nic=node.nic.strip() or None,
-        )
+    @property
+    def owns(self) -> dict[int, Own]:
+        """Address and interface of the nodes that answered, as typed or found, by rank."""
+        nodes = self._session.draft.nodes
+        head = nodes[0].parts[1] if nodes else None
+        return {
+            rank: own(
+                facts,
+                None if rank == 0 else head,
+                local_ip=nodes[rank].local_ip.strip() or None,
+                nic=nodes[rank].nic.strip() or None,
+            )
+            for rank, facts in self.facts.items()
+        }
 
     def disagreements(self) -> list[Disagreement]:
         """What does not fit, by what is known so far; empty while the hardware is not chosen."""
@@ -149,10 +151,8 @@ class Discovering:
 
     def settle(self) -> None:
         """Fill what was found into the draft; what the user typed stays and wins."""
-        for rank, node in enumerate(self._session.draft.nodes):
-            mine = self.own(rank)
-            if mine is not None:
-                node.note_found(mine.local_ip, mine.nic)
+        for rank, mine in self.owns.items():
+            self._session.draft.nodes[rank].note_found(mine.local_ip, mine.nic)
         self._session.keep()
 
 

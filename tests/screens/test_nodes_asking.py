@@ -111,7 +111,7 @@ async def test_a_node_that_is_away_is_named_asked_again_alone_or_left_out(
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "Node 1 did not answer. Going on is of use" in shown(pilot))
         await pilot.press("enter")  # stay
-        await until(pilot, lambda: "Which nodes?" in shown(pilot))
+        await until(pilot, lambda: "Ctrl+R asks again" in shown(pilot))
         assert session.step is Step.NODES
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "Going on is of use" in shown(pilot))
