@@ -112,7 +112,7 @@ def test_vllm_accepts_what_we_generate(recipe: str, precision: str, tmp_path: Pa
 
 SPOILED = {  # what the linter calls an error, and what vLLM says to the same
     "unknown-flag": ("--seed 1024", "--sede 1024", "unrecognized arguments"),
-    "wrong-type": ("--seed 1024", "--seed abc", "invalid"),
+    "wrong-type": ("--seed 1024", "--seed abc", "cannot be converted"),
     "unknown-choice": ("--seed 1024", "--dtype bfloat61", "invalid choice"),
     "bad-json": ("}}'", "}'", ""),
     "batched-tokens": ("batched-tokens 17450", "batched-tokens 1000", "max_num_batched_tokens"),
