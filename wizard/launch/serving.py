@@ -53,6 +53,7 @@ class ServingProbe:
     ) -> None:
         self.serving = False
         self._remote, self._preset, self._touch = remote, preset, touch
+        self._key = apikey.current(preset)  # here, so that a bad one is said before the asking
         self._interval_s = interval_s
 
     async def run(self) -> None:
@@ -60,7 +61,7 @@ class ServingProbe:
         while True:
             try:
                 async with self._remote.tunnel("127.0.0.1", api_port(self._preset)) as socket:
-                    client = ChatClient(socket, key=apikey.current(self._preset))
+                    client = ChatClient(socket, key=self._key)
                     while True:
                         self._saw(await self._ask(client))
                         await asyncio.sleep(self._interval_s * (_CALM if self.serving else 1))
