@@ -210,3 +210,20 @@ async def test_sixteen_connections_pass_an_sshd_that_lets_two_knock_at_once(
     async with openssh.fleet(*nodes) as fleet:
         assert await fleet.connect() == {}
     assert server.logins == 16
+
+
+@needs_accounts
+async def test_a_jump_hosts_password_is_its_own_and_asked_once_for_the_nodes_behind_it(
+    openssh: OpenSSHLab,
+) -> None:
+    account = await openssh.account(password="gate")
+    (bastion,) = await openssh.add(publickey=False, password=True)
+    await openssh.add(2)
+    jump = f"{account.name}@{bastion.address}:{bastion.port}"
+    person = Person("gate")
+    async with openssh.fleet(*(openssh.node(n, jump=jump) for n in (1, 2)), asker=person) as fleet:
+        assert await fleet.connect() == {}
+    subject = f"{account.name} at {bastion.address}"
+    assert person.asked == [(SecretKind.PASSWORD, subject, 1, "")]
+    assert person.nodes == [[f"jump host {bastion.address}"]]
+    assert [s.logins for s in openssh.servers] == [1, 1, 1]
