@@ -31,6 +31,7 @@ PING = (
     "device {} PING {}\nrecv seq=0,time=0.061000ms\nrecv seq=1,time=0.058000ms\n"
     "recv seq=2,time=0.057000ms\n3 packets transmitted, 3 received, 0.00% packet loss\n"
 )
+CHECKS = ("link", "lldp", "ip", "net_health", "netdetect", "gateway")
 _NONCE = re.compile(rb"nonce=(\w+) ")
 _LOOP = re.compile(r"for i in \{0\.\.(\d+)\}; do hccn_tool -i \$i (.*?)(?: \| grep .*)?; done$")
 
@@ -42,6 +43,12 @@ class LightNode:
         self.world, self.node = world, world.nodes[rank]
         self.took_s, self.width = took_s, width
         self.calls = 0
+        # worked out before the clock starts
+        self.said = {
+            words: hccn.hccn_tool(world, self.node, words.split())
+            for index in range(len(self.node.devices))
+            for words in (f"-i {index} -{check} -g" for check in CHECKS)
+        }
 
     async def tool(self, argv: list[str]) -> Output:
         """Answer one call of hccn_tool."""
@@ -52,7 +59,7 @@ class LightNode:
             await asyncio.sleep(self.took_s)
             if argv[2] == "-ping":  # the simulator would work out whether it arrives
                 return Output(PING.format(argv[1], argv[-1]))
-            return hccn.hccn_tool(self.world, self.node, argv)
+            return self.said[" ".join(argv)]
         finally:
             self.calls -= 1
 
@@ -111,7 +118,7 @@ class LightNode:
         began = asyncio.get_running_loop().time()
         _, tool, words = command.partition("}; hccn_tool ")
         if tool:
-            said = await self.tool(shlex.split(words))
+            said = await self.tool(words.split())
         else:
             said = npu_smi(self.world, self.node, shlex.split(command)[-8:][1:], {})
         frames = b""

@@ -34,6 +34,7 @@ class OpenDesk:
         self._denied = denied
         self._ids: list[str] = []
         self._jobs: list[Job] = []
+        self._unsent = bytearray()
         self._reader = FrameReader(self.nonce, self._ids, grows=True)
         self._waiting: dict[str, asyncio.Future[JobResult]] = {}
         self._channel: ExecChannel | None = None
@@ -81,7 +82,9 @@ class OpenDesk:
         self._jobs.append(job)
         future = self._waiting[name] = asyncio.get_running_loop().create_future()
         told = shell.refused(job, self._denied) if self._denied else job
-        channel.write(shell.asked(number, told))
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._unsent += shell.asked(number, told)
         try:
             async with asyncio.timeout(job.timeout_s + _GRACE_S):
                 result = await future
@@ -92,6 +95,12 @@ class OpenDesk:
         return JobResult(
             job.id, result.exit_status, result.stdout, result.stderr, result.duration_s
         )
+
+    def _send(self) -> None:
+        """Send what was asked for in one turn of the loop as one message."""
+        data, self._unsent = bytes(self._unsent), bytearray()
+        if self._channel is not None:
+            self._channel.write(data)
 
     async def _until_lost(self, channel: ExecChannel) -> None:
         await channel.ended.wait()
