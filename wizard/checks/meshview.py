@@ -10,6 +10,10 @@ from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
 from wizard.cluster import Cluster
 
+_ORDER = (
+    *(Status.SKIPPED, Status.PASS, Status.PENDING, Status.RUNNING),
+    *(Status.WARN, Status.FAIL, Status.ERROR),
+)
 _WORST = (Status.ERROR, Status.FAIL, Status.WARN)
 
 
@@ -82,13 +86,16 @@ class MeshView:
         return nodes * (nodes - 1) * devices * devices - self._roce
 
     def devices(self, source: int, target: int) -> dict[tuple[int, int], Result]:
-        """Return the pings from one node to another by device of the source and of the target."""
+        """Return the pings from one node to another by device of the source and of the target.
+
+        Where a pair is pinged over RoCE and over HCCS, the worse answer stands for it.
+        """
         found: dict[tuple[int, int], Result] = {}
         for key in self.pairs[source, target].keys:
             result = self._board.get(key)
             if result is not None and key.device is not None and key.peer_device is not None:
                 old = found.get((key.device, key.peer_device))
-                if old is None or old.status is Status.SKIPPED:
+                if old is None or _ORDER.index(result.status) > _ORDER.index(old.status):
                     found[key.device, key.peer_device] = result
         return found
 
