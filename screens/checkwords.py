@@ -53,7 +53,11 @@ def progress(session: Session) -> Content:
         return plain(took) + wrong + plain(". Next explains.")
     if wrong.plain:
         return plain(f"{glyph('pass')} None of {total} checks failed", "$text-success") + wrong
-    return plain(f"{glyph('pass')} All {total} checks passed", "$text-success")
+    skipped = run.board.count(Status.SKIPPED)
+    text = f"All {total} checks passed"
+    if skipped:
+        text = f"All {total - skipped} checks passed, {skipped} do not apply"
+    return plain(f"{glyph('pass')} {text}", "$text-success")
 
 
 def is_stopped(session: Session) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual import work
@@ -76,7 +77,12 @@ class MeshScreen(Screen[None]):
         nodes = self.session.checks.cluster.nodes if self.session.checks else ()
         heads = [(f"node {node.rank}", f" n{node.rank}") for node in nodes]
         grid = self.query_one(MeshGrid)
-        grid.show("from  to", heads, self._node_cells(self._view.pairs if self._view else ()))
+        grid.show(
+            "from  to",
+            heads,
+            self._node_cells(self._view.pairs if self._view else ()),
+            counted=True,
+        )
         if at is not None:
             grid.go_to(at)
         self._say_cell()
@@ -91,16 +97,13 @@ class MeshScreen(Screen[None]):
             grid.go_to(bad[0])
         self._say_cell()
 
-    def _node_cells(self, pairs: object) -> dict[Square, tuple[Status, str]]:
+    def _node_cells(self, pairs: Iterable[Square]) -> dict[Square, tuple[Status, str]]:
         found: dict[Square, tuple[Status, str]] = {}
         assert self._view is not None
-        for source, target in list(pairs):  # type: ignore[call-overload]
+        for source, target in list(pairs):
             pair = self._view.pairs[source, target]
             bad = sum(pair.counts[s] for s in (Status.FAIL, Status.ERROR, Status.WARN))
-            found[source, target] = (
-                pair.status,
-                "" if not bad else str(bad) if bad < 100 else "++",
-            )
+            found[source, target] = (pair.status, str(bad) if bad else "")
         return found
 
     def _device_cells(self) -> dict[Square, tuple[Status, str]]:
@@ -154,9 +157,13 @@ class MeshScreen(Screen[None]):
         run, running = self.session.checks, self.session.checks_running
         assert run is not None
         now = (run.board.revision, running)
-        if running or now == self._read_of:
-            return  # it is read from the whole matrix
+        if now == self._read_of or (running and self._read_of[1]):
+            return
         self._read_of = now
+        if running:  # it is read from the whole matrix
+            words = plain("What the pings say together is told when all have answered.")
+            self.query_one("#reading", Static).update(words)
+            return
         readings = readings_of(run)
         text = plain("What the pings say together\n", "bold")
         lines = [plain(f"{line}\n") for line in readings]
@@ -240,7 +247,7 @@ class MeshScreen(Screen[None]):
             return
         long = checkwords.duration(session.checks.estimate(full=True))
         question = (
-            f"{ALL_WORDS}: {missing} more pings, about {long}. They only read; each NPU is pinged "
+            f"{ALL_WORDS}: {missing} more pairs, about {long}. Pings only read; each NPU is pinged "
             "by one other at a time. s stops them, and goes on later."
         )
         answers: tuple[Answer, Answer] = (

@@ -63,12 +63,16 @@ class MeshGrid(ScrollView, can_focus=True):
         self.cursor: Square = (0, 0)
 
     def show(
-        self, corner: str, heads: Sequence[tuple[str, str]], cells: dict[Square, tuple[Status, str]]
+        self,
+        corner: str,
+        heads: Sequence[tuple[str, str]],
+        cells: dict[Square, tuple[Status, str]],
+        *,
+        counted: bool = False,
     ) -> None:
-        """Show another square, with the cursor on its first cell."""
+        """Show another square, with the cursor on its first cell; ``counted``: with numbers."""
         self._corner, self._heads, self._cells = corner, heads, dict(cells)
-        plain = not any(text for _, text in cells.values())
-        self._wide = NARROW if plain or len(heads) > MANY else CELL
+        self._wide = CELL if counted and len(heads) <= MANY else NARROW
         self.cursor = min(cells, default=(0, 0))
         self.virtual_size = Size(LABEL + self._wide * len(heads), HEADER + len(heads))
         self.styles.height = HEADER + max(len(heads), 1)
@@ -149,6 +153,8 @@ class MeshGrid(ScrollView, can_focus=True):
         segments = [Segment(_fit(self._heads[row][0], LABEL), self.rich_style)]
         for column in range(len(self._heads)):
             status, text = self._cells.get((row, column), (Status.SKIPPED, ""))
+            room = self._wide - 3  # between brackets, beside the sign
+            text = text if len(text) <= room else "+" * room
             sign = glyph(status) if (row, column) in self._cells else " "
             style = self.get_component_rich_style(f"mesh--{status}")
             here = self.has_focus and self.cursor == (row, column)
