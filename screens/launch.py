@@ -13,18 +13,22 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
 
-from screens.base import StepScreen
+from screens.base import Goto, StepScreen
+from screens.widgets.causepanel import CausePanel
 from screens.widgets.dialog import Answer, Confirm
 from screens.widgets.glyphs import glyph, known
 from screens.widgets.logview import LogView
 from screens.widgets.palette import COLOURS, plain, status_text
 from screens.widgets.tabline import TabLine
+from wizard.diagnosis.report import goto_text
+from wizard.diagnosis.verdict import Cause
 from wizard.errors import WizardError
 from wizard.rooms import LaunchLike, RankLike
 from wizard.session import Step
 
 LOG_LINES = 8  # a log with fewer lines than this tells nothing
 OTHER_LINES = 6  # stepper, heading, state, message, buttons, keys
+CAUSE_LINES = 8
 
 
 class LogPane(Vertical):
@@ -51,13 +55,15 @@ class LaunchScreen(StepScreen):
         "l launches after a question; s stops it again, on every node. The launch runs on the "
         "nodes: leaving this screen or the wizard does not stop it. o shows another node's log; "
         "arrow and Page keys scroll it, at its end it follows. On a narrow screen the lines' "
-        "prefixes are shortened; y copies them whole."
+        "prefixes are shortened; y copies them whole. When it has failed, the cause is shown; g "
+        "goes where it can be mended, or to the log that says it."
     )
     CSS_PATH = "launch.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "launch", "Launch", id="launch.launch"),
         Binding("s", "stop", "Stop", id="launch.stop"),
         Binding("o", "node", "Other node", id="launch.node"),
+        Binding("g", "cause", "Go to cause", id="launch.cause"),
         Binding("y", "copy", "Copy log", id="launch.copy"),
     ]
 
@@ -68,6 +74,7 @@ class LaunchScreen(StepScreen):
         self._last_state = ""
         self._looking = False
         yield Static("", id="state", markup=False)
+        yield CausePanel()
         yield Static("", id="ranks", markup=False)
         yield TabLine([], id="tabs")
         with VerticalScroll(id="plan"):
@@ -148,6 +155,7 @@ class LaunchScreen(StepScreen):
             again = "Launch again" if begun else "Launch"
             self.query_one("#launch", Button).label = again
             self.query_one("#stop", Button).display = session.launch_active
+            self.query_one(CausePanel).show(self._cause(), "g")
             self.query_one("#plan").display = launch is not None and not begun
             self.query_one("#logs").display = self.query_one("#ranks").display = begun
             if launch is not None and begun:
@@ -181,12 +189,21 @@ class LaunchScreen(StepScreen):
             return status_text("waiting", "Stopping on every node ...")
         if session.stop_error:
             return status_text("failed", f"Not all is stopped: {session.stop_error}")
+        if launch.brief and self._cause() is not None:  # the panel says the rest
+            return status_text("failed", launch.brief)
         if session.launch_error:
             return status_text("failed", f"The launch failed: {session.launch_error}")
         if launch.state == "pending":
             return plain("Nothing runs yet. This is what Launch does:")
         words = f"{launch.state}: {launch.message}" if launch.message else launch.state
         return status_text(launch.state, words + (f" ({waited})" if waited else ""))
+
+    def _cause(self) -> Cause | None:
+        """Why the launch failed, as far as its logs tell."""
+        launch = self._launch
+        if launch is None or launch.state != "failed" or launch.diagnosis is None:
+            return None
+        return next(iter(launch.diagnosis.causes), None)
 
     def _ranks(self, launch: LaunchLike) -> Content:
         order = {"failed": 0, "unreachable": 1, "aborted": 2}
@@ -211,6 +228,7 @@ class LaunchScreen(StepScreen):
         panes = list(self.query(LogPane))
         tabs = self.query_one(TabLine)
         room = self.size.height - OTHER_LINES - 2 * len(panes)  # a state and a title each
+        room -= CAUSE_LINES if self._cause() is not None else 0
         all_of_them = room >= LOG_LINES * len(panes)
         tabs.display = begun and not all_of_them and len(panes) > 1
         self.query_one("#logs").set_class(not all_of_them, "-alone")
@@ -238,6 +256,27 @@ class LaunchScreen(StepScreen):
             self._told = None
             self.drain()
             panes[tabs.current].view.focus()
+
+    def action_cause(self) -> None:
+        """Go where the fix of the cause leads: another step, or the log that says it."""
+        cause = self._cause()
+        if cause is None:
+            return
+        step = Step[str(cause.goto.get("step", "launch")).upper()]
+        if step is self.step:
+            self._show_log(cause.node)
+            return
+        self.app.notify(f"Look at: {goto_text(cause)}. {cause.fix()}", markup=False, timeout=20)
+        self.post_message(Goto(step))
+
+    def _show_log(self, rank: int) -> None:
+        panes = list(self.query(LogPane))
+        index = next((i for i, pane in enumerate(panes) if pane.rank.rank == rank), None)
+        if index is not None:
+            self.query_one(TabLine).current = index
+            self._told = None
+            self.drain()
+            panes[index].view.focus()
 
     def action_launch(self) -> None:
         """Ask, then launch."""
@@ -269,6 +308,8 @@ class LaunchScreen(StepScreen):
         """Offer only what can be done now."""
         if action in ("launch", "stop"):
             return self.session.launch_active is (action == "stop")
+        if action == "cause":
+            return self._cause() is not None
         return super().check_action(action, parameters)
 
     def _doubt(self) -> str:

@@ -23,6 +23,7 @@ from wizard.remote.secrets import Secrets
 
 if TYPE_CHECKING:
     from wizard.checks.book import Book
+    from wizard.diagnosis.verdict import Diagnosis
     from wizard.discovering import DiscoveryLike
     from wizard.edits import EditedScript
     from wizard.lint import Remark
@@ -127,6 +128,16 @@ class LaunchLike(Protocol):
     @property
     def message(self) -> str:
         """The state in a sentence."""
+        ...
+
+    @property
+    def brief(self) -> str:
+        """Of a failure: the message without what the diagnosis says."""
+        ...
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """Why it failed, as far as the logs tell."""
         ...
 
     @property

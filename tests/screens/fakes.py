@@ -231,6 +231,7 @@ class FakeLaunch:
         self.fleet, self.preset = fleet, preset
         self.ranks = [FakeRank(i, n.host) for i, n in enumerate(preset.nodes)]
         self.state, self.message, self.revision = "pending", "", 0
+        self.brief, self.diagnosis = "", None
         self.calls: list[str] = []
         self.moved = asyncio.Event()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from textual.pilot import Pilot
 
 from tests.screens.fakes import FakeLaunch, World
 from tests.screens.pilots import Open, at, shown, until
 from tests.screens.test_checks import started
+from wizard.diagnosis.reading import read_lines
+from wizard.diagnosis.verdict import diagnose
 from wizard.session import Step
 
 
@@ -86,6 +89,79 @@ async def test_a_failure_is_named_and_can_be_tried_again(world: World, open_wiza
         await pilot.press("right", "enter")
         await until(pilot, lambda: len(world.launches) == 2)
         await until(pilot, lambda: world.launch.calls == ["start", "follow"])
+
+
+OOM = (
+    "(Worker_TP3 pid=9) ERROR 11-20 10:15:31 [w.py:1] torch.OutOfMemoryError: NPU out of memory. "
+    "Tried to allocate 2.50 GiB (NPU 3; 60.97 GiB total capacity; 57.60 GiB already allocated)"
+)
+NIC = "RuntimeError: [enforce fail] ifa != nullptr. Unable to find address for: eth[9]"
+KILLED = "serve.sh: line 41:   312 Killed                  vllm serve"
+
+
+async def failed_with(pilot: Pilot[int], world: World, node: int, line: str) -> None:
+    await launched(pilot, world)
+    world.launch.diagnosis = diagnose(
+        [
+            log
+            for rank in world.launch.ranks
+            for log in read_lines(
+                rank.rank, f"node {rank.rank}", [line if rank.rank == node else "INFO all is well"]
+            )
+        ]
+    )
+    world.launch.brief = f"node {node} (10.0.0.{11 + node}) failed: exited with code 1."
+    world.launch.message = world.launch.brief + " Cause, told at length."
+    world.launch.move("failed", "weights", [f"log line {n}" for n in range(40)])
+    await until(pilot, lambda: "CAUSE on node" in shown(pilot))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_the_cause_is_shown_with_its_line_and_fix(
+    world: World, open_wizard: Open, size: tuple[int, int]
+) -> None:
+    async with open_wizard(started(world, Step.LAUNCH), size=size) as pilot:
+        await failed_with(pilot, world, 1, OOM)
+        text = " ".join(shown(pilot).split())
+        assert "CAUSE on node 1 OOM npu_oom" in text
+        assert "NPU 3 ran out of memory" in text
+        assert "line 1 of node 1: torch.OutOfMemoryError" in text
+        assert "To do: Compare the number of nodes" in text
+        assert "g goes to: check npu_idle, node 1" in text
+        assert "failed: exited with code 1." in text
+        assert "told at length" not in text  # the panel says it
+        assert "log line 39" in text  # there is still room for a log
+
+
+async def test_g_goes_where_the_fix_leads(world: World, open_wizard: Open) -> None:
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await failed_with(pilot, world, 1, NIC)
+        assert "eth[9]" in shown(pilot)  # remote text is never markup
+        await pilot.press("g")
+        await at(pilot, Step.NODES)
+        await until(pilot, lambda: "nodes[1].nic" in shown(pilot))
+
+
+async def test_g_goes_to_the_log_of_a_node_that_was_killed(world: World, open_wizard: Open) -> None:
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await failed_with(pilot, world, 1, KILLED)
+        world.launch.ranks[1].log.extend(["only of node 1"])
+        assert "only of node 1" not in shown(pilot)
+        await pilot.press("g")
+        await until(pilot, lambda: "only of node 1" in shown(pilot))
+        await at(pilot, Step.LAUNCH)
+
+
+async def test_without_a_failure_there_is_no_cause_to_go_to(
+    world: World, open_wizard: Open
+) -> None:
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await launched(pilot, world)
+        world.launch.move("running", "weights")
+        await until(pilot, lambda: "weights" in shown(pilot))
+        assert "Go to cause" not in shown(pilot)
+        await pilot.press("g")
+        await at(pilot, Step.LAUNCH)
 
 
 async def test_a_launch_that_runs_already_is_found(world: World, open_wizard: Open) -> None:

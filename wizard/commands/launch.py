@@ -14,6 +14,7 @@ from wizard.checks.engine import CheckRun
 from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
 from wizard.commands.terminal import confirm, note
+from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
 from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch import Launch
@@ -51,6 +52,8 @@ async def launch(arguments: argparse.Namespace) -> int:
                 note(work.message)
             raise
         if work.state != "ready":
+            if work.diagnosis is not None and work.diagnosis.causes:
+                note(to_text(work.diagnosis))
             raise LaunchError(work.message or "the launch failed.")
         print(work.message or "ready")
     return 0

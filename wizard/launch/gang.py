@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from wizard import apikey
+from wizard.diagnosis.verdict import Diagnosis
 from wizard.errors import LaunchError
-from wizard.launch.failure import last_error
+from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.node import LaunchNode, directory
 from wizard.launch.together import together
 from wizard.launch.watch import LogFeed
@@ -48,6 +49,8 @@ class GangStart:
         self._nodes, self._feeds = nodes, feeds
         self._rpc_wait_s = rpc_wait_s
         self.made_anything = False
+        self.diagnosis: Diagnosis | None = None  # once node 0 has failed
+        self.brief = ""
 
     async def run(self) -> None:
         """Start everything.
@@ -100,11 +103,8 @@ class GangStart:
                         await self._still_running(head)
                         await asyncio.sleep(_POLL_S)
             except TimeoutError:
-                raise LaunchError(
-                    f"{head.state.label} did not open its RPC port {port} within "
-                    f"{self._rpc_wait_s:.0f} s: {last_error(head.state.log.tail(200))}",
-                    node=head.state.rank,
-                ) from None
+                late = f"did not open its RPC port {port} within {self._rpc_wait_s:.0f} s"
+                raise await self._failure(head, f"{head.state.label} {late}") from None
 
     async def _still_running(self, head: LaunchNode) -> None:
         container = await head.mine(self._launch_id)
@@ -118,9 +118,17 @@ class GangStart:
                     await self._feeds[0].ended.wait()
             except TimeoutError:
                 pass
-        error = LaunchError(ended(head, how), node=head.state.rank)
-        head.put("failed", detail=error.message)
-        raise error
+        head.put("failed", detail=how)
+        raise await self._failure(head, f"{head.state.label} failed: {how}", dead=True)
+
+    async def _failure(self, head: LaunchNode, what: str, *, dead: bool = False) -> LaunchError:
+        """Return the error for node 0, with what its log says about it."""
+        rank = head.state.rank
+        gone = [rank] if dead else []
+        states = [node.state for node in self._nodes]
+        self.diagnosis = await diagnose_ranks(states, self._preset.series, dead=gone)
+        self.brief = f"{what}."
+        return LaunchError(what + why(self.diagnosis, rank), node=rank)
 
     @asynccontextmanager
     async def _reading(self, feed: LogFeed) -> AsyncIterator[None]:
@@ -137,9 +145,3 @@ class GangStart:
         while not whole:
             whole = await feed.once(feed.node.state.container)
             await asyncio.sleep(_POLL_S)  # a broken connection is not asked again at once
-
-
-def ended(node: LaunchNode, how: str) -> str:
-    """Return the sentence for a node whose container ended: how, and its last error."""
-    said = last_error(node.state.log.tail(500))
-    return f"{node.state.label} failed: {how}" + (f"; its log says: {said}" if said else ".")

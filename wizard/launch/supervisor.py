@@ -14,10 +14,12 @@ from contextlib import suppress
 
 from wizard import apikey
 from wizard.deviations import CONTAINER_SWITCHES, NEEDED
+from wizard.diagnosis.verdict import Diagnosis
 from wizard.discovery import is_complete
 from wizard.errors import LaunchError, RemoteError, UsageError, WizardError
 from wizard.launch import report
-from wizard.launch.gang import RPC_WAIT_S, GangStart, ended, ports
+from wizard.launch.diagnosis import diagnose_ranks, why
+from wizard.launch.gang import RPC_WAIT_S, GangStart, ports
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
 from wizard.launch.proofread import proofread
@@ -56,6 +58,8 @@ class Launch:
         self.launch_id = launch_id or new_launch_id()
         self.state = "pending"
         self.message = ""
+        self.brief = ""  # of a failure: the message without the diagnosis
+        self.diagnosis: Diagnosis | None = None  # why it failed, as far as the logs tell
         self.revision = 0
         self.started_at: float | None = None
         self.ranks = [RankState(node.rank, node.host) for node in preset.cluster.nodes]
@@ -121,6 +125,7 @@ class Launch:
         self._ready.clear()
         self._watches = self._new_watches()
         self.started_at = time.time()
+        self.diagnosis = None
         self._set("starting", "Starting")
         feeds = [watch.feed for watch in self._watches]
         gang = GangStart(
@@ -129,7 +134,9 @@ class Launch:
         try:
             await gang.run()
         except BaseException as error:
+            self.diagnosis = gang.diagnosis
             await self._undo(error, made_anything=gang.made_anything)
+            self.brief = gang.brief
             raise
         self._set("waiting", "All nodes run; waiting until the model is served")
 
@@ -262,19 +269,24 @@ class Launch:
             pass
         was_ready = self.state == "ready"
         self._ready.clear()
-        message = ended(first.node, first.death.reason)
-        first.node.put("failed", detail=message)
+        how, rank = first.death.reason, first.node.state.rank
+        self.diagnosis = await diagnose_ranks(self.ranks, self.preset.series, dead=[rank])
+        message = f"{first.node.state.label} failed: {how}{why(self.diagnosis, rank)}"
+        brief = f"{first.node.state.label} failed: {how}."
+        first.node.put("failed", detail=how)
         if was_ready:
-            self._set("failed", f"{message} The others may hang: stop, and launch again.")
+            advice = "The others may hang: stop, and launch again."
+            self._set("failed", f"{message} {advice}", f"{brief} {advice}")
             return
         self.message = f"{message} Stopping the others"
         self._touch()
         try:
             problems = await to_the_end(self._abort())
         except asyncio.CancelledError:
-            self._set("failed", f"{message} The others were stopped.")
+            stopped = "The others were stopped."
+            self._set("failed", f"{message} {stopped}", f"{brief} {stopped}")
             raise
-        self._set("failed", " ".join([message, *problems]))
+        self._set("failed", " ".join([message, *problems]), " ".join([brief, *problems]))
 
     async def _abort(self, why: str = "stopped because another node failed") -> list[str]:
         """Stop and remove all of this launch; the nodes that had not failed are aborted."""
@@ -329,8 +341,8 @@ class Launch:
         self.revision += 1
         self._changed.set()
 
-    def _set(self, state: str, message: str) -> None:
-        self.state, self.message = state, message
+    def _set(self, state: str, message: str, brief: str = "") -> None:
+        self.state, self.message, self.brief = state, message, brief
         self._touch()
 
 

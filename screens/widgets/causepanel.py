@@ -1,0 +1,53 @@
+"""Why a launch failed, in few lines: the cause, the line that says so, and what to do about it."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from screens.widgets.glyphs import glyph
+from screens.widgets.palette import plain
+from wizard.diagnosis.report import goto_text
+from wizard.diagnosis.verdict import Cause
+
+_COLOURS = {"cause": "$text-error", "possible": "$text-warning", "consequence": "$text-warning"}
+_SIGNS = {"cause": "fail", "possible": "warn", "consequence": "warn"}
+_TITLES = {
+    "cause": "CAUSE",
+    "possible": "POSSIBLE CAUSE",
+    "consequence": "FOLLOWS FROM ANOTHER ERROR",
+}
+
+
+class CausePanel(Static):
+    """Shows the first cause of a diagnosis; hidden without one."""
+
+    DEFAULT_CSS = """
+    CausePanel { height: auto; max-height: 11; padding: 0 1; margin: 0 1; background: $boost; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+        self.display = False
+        self.can_focus = False
+
+    def show(self, cause: Cause | None, key: str) -> None:
+        """Show a cause; ``key`` is the one that goes where its fix leads."""
+        self.display = cause is not None
+        if cause is not None:
+            self.update(told(cause, key))
+
+
+def told(cause: Cause, key: str) -> Content:
+    """Return the cause as lines of text, none of it read as markup."""
+    colour = f"bold {_COLOURS[cause.confidence]}"
+    head = f"{glyph(_SIGNS[cause.confidence])} {_TITLES[cause.confidence]} on node {cause.node}"
+    lines = [
+        plain(head, colour) + plain(f"  {cause.signature.class_} {cause.signature.id}", "dim"),
+        plain(cause.meaning()),
+        plain(f"line {cause.mark.line} of {cause.file}: ", "dim") + plain(cause.mark.text[:160]),
+        plain("To do: ", "bold") + plain(cause.fix()),
+    ]
+    if where := goto_text(cause):
+        lines.append(plain(f"{key} goes to: ", "bold") + plain(where))
+    return Content("\n").join(lines)

@@ -1,0 +1,127 @@
+"""A launch that fails says why: in its message, as data, and only what is known."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.launch.bench import FakeFleet, launch, preset, started, until
+from wizard.errors import LaunchError
+from wizard.launch import Launch
+
+pytestmark = pytest.mark.usefixtures("no_devices")
+
+STAMP = "(Worker_TP3 pid=3) ERROR 11-20 10:12:33 [x.py:1] "
+OOM = (
+    "torch.OutOfMemoryError: NPU out of memory. Tried to allocate 2.50 GiB (NPU 3; 60.97 GiB total "
+    "capacity; 57.60 GiB already allocated)"
+)
+WRAPPER = "RuntimeError: Engine core initialization failed. See root cause above."
+
+
+async def ending(work: Launch, follow: asyncio.Task[None]) -> Launch:
+    await asyncio.wait_for(follow, 20)
+    assert work.state == "failed"
+    return work
+
+
+async def test_the_cause_is_named_with_its_node_line_and_fix(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    head, worker = fleet.nodes
+    worker.says(STAMP + OOM, STAMP + "EngineCore failed to start.", WRAPPER)
+    head.says("(E pid=1) ERROR 11-20 10:12:40 [x.py:1] Connection closed by peer [10.0.0.12]:99")
+    follow = asyncio.create_task(work.follow())
+    await until(lambda: [r.log.end for r in work.ranks] == [1, 3])
+    worker.dies(1)
+    await ending(work, follow)
+    assert work.diagnosis is not None
+    cause = work.diagnosis.causes[0]
+    assert (cause.signature.id, cause.node, cause.confidence) == ("npu_oom", 1, "cause")
+    assert work.brief == "node 1 (10.0.0.12) failed: exited with code 1."
+    assert "Cause, on node 1: NPU 3 ran out of memory" in work.message
+    assert OOM in work.message
+    assert "To do: Compare the number of nodes" in work.message
+    assert work.ranks[1].detail == "exited with code 1"
+
+
+async def test_the_cause_may_be_on_another_node_than_the_first_to_end(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    head, worker = fleet.nodes
+    worker.says(STAMP + OOM)
+    head.says(WRAPPER)
+    follow = asyncio.create_task(work.follow())
+    await until(lambda: [r.log.end for r in work.ranks] == [1, 1])
+    head.dies(1)
+    await ending(work, follow)
+    assert work.message.startswith(
+        "node 0 (10.0.0.11) failed: exited with code 1. Cause, on node 1"
+    )
+    assert [r.state for r in work.ranks] == ["failed", "aborted"]
+
+
+async def test_a_headless_node_that_ends_with_code_0_is_the_cause(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    head, worker = fleet.nodes
+    worker.says("INFO 11-20 10:12:33 [core.py:644] Waiting for init message from front-end.")
+    head.says("INFO 11-20 10:12:44 [core.py:644] Waiting for init message from front-end.")
+    follow = asyncio.create_task(work.follow())
+    await until(lambda: [r.log.end for r in work.ranks] == [1, 1])
+    worker.dies(0)
+    await ending(work, follow)
+    assert work.diagnosis is not None
+    cause = work.diagnosis.causes[0]
+    assert (cause.signature.id, cause.node, cause.confidence) == ("peer_vanished", 1, "cause")
+    assert "exited with code 0" in work.message
+
+
+async def test_what_is_not_known_is_quoted_and_not_called_a_cause(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    worker = fleet.nodes[1]
+    worker.says(STAMP + "FluxError: the capacitor is empty", WRAPPER)
+    follow = asyncio.create_task(work.follow())
+    await until(lambda: work.ranks[1].log.end == 2)
+    worker.dies(1)
+    await ending(work, follow)
+    assert "its log says: FluxError: the capacitor is empty" in work.message
+    assert "Cause" not in work.message
+
+
+async def test_a_node_without_a_log_is_not_explained(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    fleet.nodes[1].dies(137)
+    await asyncio.wait_for(work.follow(), 20)
+    assert work.message == "node 1 (10.0.0.12) failed: exited with code 137 (signal 9)."
+    assert work.diagnosis is not None
+    assert work.diagnosis.causes == ()
+
+
+async def test_a_start_that_fails_is_explained_too(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    work = launch(fleet)
+    start = asyncio.create_task(work.start())
+    await until(lambda: work.ranks[0].state == "running")
+    fleet.nodes[0].says("vllm serve: error: unrecognized arguments: --async-schedulin")
+    await until(lambda: work.ranks[0].log.end == 1)
+    fleet.nodes[0].dies(2)
+    with pytest.raises(LaunchError, match="Cause, on node 0: The vLLM in this image does not know"):
+        await asyncio.wait_for(start, 20)
+    assert work.diagnosis is not None
+    assert work.diagnosis.causes[0].signature.id == "argparse_unrecognized"
+    assert work.brief == "node 0 (10.0.0.11) failed: exited with code 2."
+
+
+async def test_launched_again_the_old_cause_is_gone(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    work = launch(fleet)
+    start = asyncio.create_task(work.start())
+    await until(lambda: work.ranks[0].state == "running")
+    fleet.nodes[0].dies(2)
+    with pytest.raises(LaunchError):
+        await asyncio.wait_for(start, 20)
+    again = asyncio.create_task(work.start())
+    await until(lambda: work.state == "starting")
+    assert work.diagnosis is None
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)

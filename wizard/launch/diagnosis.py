@@ -1,0 +1,60 @@
+"""Why a launch of ours failed: the diagnosis of what its ranks have logged, and it in sentences."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from wizard.cluster import Series
+from wizard.diagnosis.loglines import parse
+from wizard.diagnosis.reading import read_lines
+from wizard.diagnosis.verdict import Cause, Diagnosis, diagnose
+from wizard.launch.state import RankState
+
+_LIMIT = 300  # characters of a log's line in a sentence; a failed config dump runs to thousands
+
+
+async def diagnose_ranks(
+    ranks: Sequence[RankState], series: Series, *, dead: Collection[int] = ()
+) -> Diagnosis:
+    """Return the diagnosis of what is in memory of the ranks' logs, made beside the event loop.
+
+    Args:
+        ranks: the nodes of the launch, with their logs.
+        series: tells how many NPUs a node has.
+        dead: ranks whose container ended by itself.
+    """
+    tails = [(rank.rank, rank.label, rank.log.tail(len(rank.log))) for rank in ranks]
+
+    def work() -> Diagnosis:
+        logs = [log for node, name, lines in tails for log in read_lines(node, name, lines)]
+        return diagnose(logs, npus_per_node=series.devices, dead=dead)
+
+    return await asyncio.to_thread(work)
+
+
+def why(diagnosis: Diagnosis, rank: int) -> str:
+    """Return what the logs say about a failure of node ``rank``, to follow "… failed: how".
+
+    Begins with the mark that continues the sentence; "." when the logs say nothing.
+    """
+    if diagnosis.causes and diagnosis.causes[0].confidence == "cause":
+        return f". {cause_sentence(diagnosis.causes[0])}"
+    if diagnosis.causes:
+        cause = diagnosis.causes[0]
+        whose = "its log" if cause.node == rank else f"the log of node {cause.node}"
+        return f"; {whose} says: {cause.mark.text[:_LIMIT]}"
+    last = last_words(diagnosis, rank)
+    return f"; its log says: {last}" if last else "."
+
+
+def cause_sentence(cause: Cause) -> str:
+    """Return a cause with its node, what its log says, and what to do about it."""
+    said = f"{cause.file} says: {cause.mark.text[:_LIMIT]}"
+    return f"Cause, on node {cause.node}: {cause.meaning()} ({said}) To do: {cause.fix()}"
+
+
+def last_words(diagnosis: Diagnosis, rank: int) -> str:
+    """Return the last line of a node's log without prefixes: a killed process just stops."""
+    last = next((log.last for log in diagnosis.logs if log.node == rank), None)
+    return parse(last.text).text.strip()[:_LIMIT] if last is not None else ""
