@@ -146,6 +146,8 @@ class LaunchScreen(StepScreen):
             if self._last_state in ("starting", "waiting"):
                 self.say("")  # what was said of the start no longer holds
             self._last_state = launch.state
+            if (cause := self._cause()) is not None:
+                self._turn_to(cause.node)
         if now != self._told:
             self._told = now
             self.query_one("#state", Static).update(self._state(waited))
@@ -264,19 +266,18 @@ class LaunchScreen(StepScreen):
             return
         step = Step[str(cause.goto.get("step", "launch")).upper()]
         if step is self.step:
-            self._show_log(cause.node)
+            self._turn_to(cause.node)
+            list(self.query(LogPane))[self.query_one(TabLine).current].view.focus()
             return
         self.app.notify(f"Look at: {goto_text(cause)}. {cause.fix()}", markup=False, timeout=20)
         self.post_message(Goto(step))
 
-    def _show_log(self, rank: int) -> None:
-        panes = list(self.query(LogPane))
-        index = next((i for i, pane in enumerate(panes) if pane.rank.rank == rank), None)
-        if index is not None:
-            self.query_one(TabLine).current = index
+    def _turn_to(self, rank: int) -> None:
+        """Make the log of a node the shown one."""
+        ranks = [pane.rank.rank for pane in self.query(LogPane)]
+        if rank in ranks:
+            self.query_one(TabLine).current = ranks.index(rank)
             self._told = None
-            self.drain()
-            panes[index].view.focus()
 
     def action_launch(self) -> None:
         """Ask, then launch."""

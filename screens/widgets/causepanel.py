@@ -23,7 +23,7 @@ class CausePanel(Static):
     """Shows the first cause of a diagnosis; hidden without one."""
 
     DEFAULT_CSS = """
-    CausePanel { height: auto; max-height: 11; padding: 0 1; margin: 0 1; background: $boost; }
+    CausePanel { height: auto; max-height: 10; padding: 0 1; margin: 0 1; background: $boost; }
     """
 
     def __init__(self) -> None:
@@ -42,12 +42,14 @@ def told(cause: Cause, key: str) -> Content:
     """Return the cause as lines of text, none of it read as markup."""
     colour = f"bold {_COLOURS[cause.confidence]}"
     head = f"{glyph(_SIGNS[cause.confidence])} {_TITLES[cause.confidence]} on node {cause.node}"
-    lines = [
-        plain(head, colour) + plain(f"  {cause.signature.class_} {cause.signature.id}", "dim"),
-        plain(cause.meaning()),
-        plain(f"line {cause.mark.line} of {cause.file}: ", "dim") + plain(cause.mark.text[:160]),
-        plain("To do: ", "bold") + plain(cause.fix()),
-    ]
-    if where := goto_text(cause):
-        lines.append(plain(f"{key} goes to: ", "bold") + plain(where))
-    return Content("\n").join(lines)
+    title = plain(head, colour) + plain(f"  {cause.signature.id}", "dim")
+    if where := goto_text(cause):  # above all that may be cut where there is little room
+        title += plain(f"  {key}", "bold") + plain(f" goes to {where}")
+    return Content("\n").join(
+        [
+            title,
+            plain(cause.meaning()),
+            plain(f"{cause.file}, line {cause.mark.line}: ", "dim") + plain(cause.mark.text[:120]),
+            plain("To do: ", "bold") + plain(cause.fix()),
+        ]
+    )

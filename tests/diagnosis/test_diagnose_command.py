@@ -71,6 +71,12 @@ def test_what_cannot_be_read_is_status_2(
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize("module", ["wizard.diagnosis.verdict", "wizard.launch", "screens.app"])
+def test_any_room_can_be_entered_first(module: str) -> None:
+    # the diagnosis knows the stages of a launch, and a launch its diagnosis
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=60)
+
+
 def test_stdin_once() -> None:
     data = b"".join(render(SCRIPTS["no room for the cache"])[:1])
     command = [sys.executable, "-m", "wizard.cli", "diagnose", "-"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from wizard.cluster import Series
 from wizard.diagnosis.loglines import parse
-from wizard.diagnosis.reading import read_lines
-from wizard.diagnosis.verdict import Cause, Diagnosis, diagnose
 from wizard.launch.state import RankState
+
+if TYPE_CHECKING:
+    from wizard.diagnosis.verdict import Cause, Diagnosis
 
 _LIMIT = 300  # characters of a log's line in a sentence; a failed config dump runs to thousands
 
@@ -24,6 +26,10 @@ async def diagnose_ranks(
         series: tells how many NPUs a node has.
         dead: ranks whose container ended by itself.
     """
+    # its catalogue is read only once something failed; and it knows the stages, which are ours
+    from wizard.diagnosis.reading import read_lines  # noqa: PLC0415
+    from wizard.diagnosis.verdict import diagnose  # noqa: PLC0415
+
     tails = [(rank.rank, rank.label, rank.log.tail(len(rank.log))) for rank in ranks]
 
     def work() -> Diagnosis:
@@ -50,8 +56,10 @@ def why(diagnosis: Diagnosis, rank: int) -> str:
 
 def cause_sentence(cause: Cause) -> str:
     """Return a cause with its node, what its log says, and what to do about it."""
-    said = f"{cause.file} says: {cause.mark.text[:_LIMIT]}"
-    return f"Cause, on node {cause.node}: {cause.meaning()} ({said}) To do: {cause.fix()}"
+    own = cause.file.startswith(f"node {cause.node} ")  # ranks that are missing are named by others
+    whose = "its log" if own else f"the log of {cause.file}"
+    said = f"{cause.meaning()} Line {cause.mark.line} of {whose}: {cause.mark.text[:_LIMIT]}"
+    return f"Cause, on node {cause.node}: {said.rstrip('.')}. To do: {cause.fix()}"
 
 
 def last_words(diagnosis: Diagnosis, rank: int) -> str:

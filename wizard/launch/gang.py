@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from wizard import apikey
-from wizard.diagnosis.verdict import Diagnosis
 from wizard.errors import LaunchError
 from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.node import LaunchNode, directory
@@ -20,6 +20,10 @@ from wizard.launch.together import together
 from wizard.launch.watch import LogFeed
 from wizard.presets import Preset
 from wizard.scripts import LaunchLabels, api_port, image, render, rpc_port
+
+if TYPE_CHECKING:
+    from wizard.diagnosis.verdict import Diagnosis
+
 
 RPC_WAIT_S = 600.0  # importing Python and the plugin from a cold disk takes minutes
 _POLL_S = 1.0

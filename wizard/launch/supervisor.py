@@ -11,10 +11,10 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from wizard import apikey
 from wizard.deviations import CONTAINER_SWITCHES, NEEDED
-from wizard.diagnosis.verdict import Diagnosis
 from wizard.discovery import is_complete
 from wizard.errors import LaunchError, RemoteError, UsageError, WizardError
 from wizard.launch import report
@@ -32,6 +32,10 @@ from wizard.launch.watch import INTERVAL_S, NodeWatch, first_to_fail
 from wizard.presets import Preset
 from wizard.remote.api import Fleet
 from wizard.scripts import render, served_model
+
+if TYPE_CHECKING:
+    from wizard.diagnosis.verdict import Diagnosis
+
 
 _DRAIN_S = 3.0  # for the last lines of a container that ended
 _ABORT_S = 20  # TERM to KILL for nodes that are stopped because another failed
