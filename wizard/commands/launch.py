@@ -18,8 +18,11 @@ from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
 from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch import Launch
+from wizard.launch.proofread import proofread
 from wizard.launch.together import together
+from wizard.lint import lint
 from wizard.presets import load_preset
+from wizard.scripts import render
 
 _INTERVAL_S = 0.2
 
@@ -33,8 +36,10 @@ async def launch(arguments: argparse.Namespace) -> int:
         if not arguments.skip_checks:
             await require_passed(preset, CheckRun.of(fleet, preset))
         preset = await complete(preset, fleet)
+        scripts = render(preset)
+        await proofread(preset, scripts)  # now that the addresses are known, and before asking
         work = Launch(fleet, preset)
-        for line in work.plan():
+        for line in (*map(str, lint(preset, scripts)), *work.plan()):
             note(line)
         if not await confirm(f"Launch {preset.name}?", yes=arguments.yes):
             return 1
