@@ -283,6 +283,7 @@ async def test_a_stopped_run_keeps_its_answers_and_is_resumed_where_it_was(fleet
     assert len(kept) > 8 * 9 + 15
     assert stopped
     assert all(r.status.final for r in run.board)
+    assert run.estimate() > 0
     node.hung.clear()
     before = [list(n.calls) for n in fleet.nodes]
     await run.resume()

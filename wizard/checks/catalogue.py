@@ -60,8 +60,8 @@ class Check:
 
     @property
     def root(self) -> Root:
-        """Whether it needs root: NPUs answer nobody else, and files may be root's own."""
-        if self.command.startswith(("hccn_tool ", "npu-smi ")) or self.name == "hccn_conf":
+        """Whether it needs root: NPUs answer nobody else; of the rest, the answer itself tells."""
+        if self.uses_hccn_tool:
             return "must"
         return "try" if self.scope == "node" else "no"
 

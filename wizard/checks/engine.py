@@ -128,7 +128,7 @@ class CheckRun:
         """
         if self.running and not full:
             return seconds_left(self._lines.values())
-        keys = [r.key for r in self.board if not r.status.final]
+        keys = [r.key for r in self.board if not r.status.final or self._unknown(r.key)]
         if full:
             every = plan_cells(self.cluster, self._only, full=True)
             keys = [k for k in every if k.peer_node is not None and self._unknown(k)]
