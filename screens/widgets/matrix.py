@@ -78,13 +78,13 @@ class BoardMatrix(ScrollView, can_focus=True):
         self.ignored: Collection[CellKey] = frozenset()
         self._shows: Callable[[CellKey], bool] | None = None  # None: everything
         self.cursor = Place(0, 0)
-        self.take_keys()
+        self.take_keys(result.key for result in board if result.key.node == node)
 
     # -- what is shown
 
-    def take_keys(self) -> None:
+    def take_keys(self, keys: Iterable[CellKey]) -> None:
         """Take up which cells the board has for this node: more may have come."""
-        self._all = [result.key for result in self._board if result.key.node == self.node]
+        self._all = list(keys)
         self._devices = sorted({key.device for key in self._all if key.device is not None})
         self._lay_out()
 
@@ -133,6 +133,10 @@ class BoardMatrix(ScrollView, can_focus=True):
         """Whether a place is about a pair of devices."""
         result = self.result_at(place)
         return result is not None and result.key.peer_node is not None
+
+    def is_check(self, place: Place, name: str) -> bool:
+        """Whether a place is a cell of this check."""
+        return any(key.check == name for key in self.layout_of.keys(place))
 
     def update_cells(self, keys: Iterable[CellKey]) -> None:
         """Repaint the cells that changed, and the count."""

@@ -22,9 +22,11 @@ class Panes(Container):
         super().__init__(id="panes")
         self.current = 0
         self._searching = False
+        self._board: Board | None = None
 
     async def build(self, hosts: Sequence[str], board: Board) -> None:
         """Show other nodes, or another run of them."""
+        self._board = board
         await self.remove_children()
         matrices = [BoardMatrix(n, f"node {n} {host}", board) for n, host in enumerate(hosts)]
         await self.mount_all(matrices)
@@ -60,9 +62,13 @@ class Panes(Container):
         by_node: dict[int, list[CellKey]] = {}
         for key in changed:
             by_node.setdefault(key.node, []).append(key)
+        every: dict[int, list[CellKey]] = {}
+        if grown and self._board is not None:
+            for result in self._board:  # once for all nodes: the full mesh has many cells
+                every.setdefault(result.key.node, []).append(result.key)
         for matrix in self.matrices:
-            if grown:
-                matrix.take_keys()
+            if matrix.node in every:
+                matrix.take_keys(every[matrix.node])
                 matrix.refresh(layout=True)
             if matrix.node in by_node:
                 matrix.update_cells(by_node[matrix.node])
@@ -105,4 +111,6 @@ class Panes(Container):
             return next((p for p in places if p > here), places[0])
         if by < 0:
             return next((p for p in reversed(places) if p < here), places[-1])
-        return next((p for p in places if not matrices[p[0]].is_ping(p[1])), places[0])
+        own = [p for p in places if not matrices[p[0]].is_ping(p[1])]
+        # a node that is not reached says so in the check that reaches it
+        return next((p for p in own if matrices[p[0]].is_check(p[1], "ssh")), [*own, *places][0])
