@@ -103,6 +103,7 @@ async def test_a_ping_is_sent_once_both_ends_are_known_and_waits_for_nobody_else
     async with asyncio.timeout(10):
         while {r.key.device for r in run.board if not r.status.final} != {5}:
             await asyncio.sleep(0)
+    assert run.board.get(CellKey(1, 5, "ip")).status is Status.RUNNING, "what is asked now"
     assert run.board.get(ping(0, 5, 1)).status is Status.PENDING
     assert run.board.get(ping(0, 4, 1)).status is Status.PASS
     hung.set()

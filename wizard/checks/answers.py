@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from wizard.checks.asking import Question, unanswered
@@ -77,12 +77,11 @@ class AnswerBook:
         why = "not asked: the NPU did not respond before"
         self.put_missing(key, Problem.NOT_RESPONDING, why)
 
-    def hand_out(self, questions: Iterable[Question]) -> None:
-        """Show that questions are being asked."""
-        for question in questions:
-            for key in question.keys:
-                host = self._nodes[key.node].host
-                self.board.put(Result(key, Status.RUNNING, "", host=host))
+    def hand_out(self, question: Question) -> None:
+        """Show that a question is being asked."""
+        for key in question.keys:
+            host = self._nodes[key.node].host
+            self.board.put(Result(key, Status.RUNNING, "", host=host))
 
     def lose(self, rank: int, error: RemoteError) -> None:
         """Give every open cell of a node the reason why it gets no answer."""

@@ -79,7 +79,13 @@ class CheckRun:
         targets: set[tuple[int, int]] = set()
         self._lines = {
             rank: NodeLine(
-                remote.node, Width(width), targets, self._answered, self._freed, backoff_s
+                remote.node,
+                Width(width),
+                targets,
+                self._book.hand_out,
+                self._answered,
+                self._freed,
+                backoff_s,
             )
             for rank, remote in self._remotes.items()
         }
@@ -283,5 +289,5 @@ class CheckRun:
 
     def _again(self, question: Question, delay_s: float) -> None:
         question.again = True
-        self._book.hand_out([question])
+        self._book.hand_out(question)
         self._lines[question.key.node].later(question, delay_s)

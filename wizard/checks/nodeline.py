@@ -37,6 +37,7 @@ class NodeLine:
         node: whom they go to.
         width: how many calls at a time; kept from run to run.
         targets: NPUs that are being pinged now, shared by all nodes.
+        begun: told of every question when it is asked.
         put: takes every result.
         freed: called when a ping's target is free again.
         backoff_s: first pause before a busy question is asked again; doubles every time.
@@ -47,6 +48,7 @@ class NodeLine:
         node: Node,
         width: Width,
         targets: set[Device],
+        begun: Callable[[Question], None],
         put: Callable[[Question, list[Result]], None],
         freed: Callable[[], None],
         backoff_s: float,
@@ -57,6 +59,7 @@ class NodeLine:
         self.hung: set[int] = set()  # NPUs that did not respond in this run
         self.took: dict[str, list[float]] = {"device": [], "pair": []}  # seconds per call
         self._targets = targets
+        self._begun = begun
         self._put = put
         self._freed = freed
         self._backoff_s = backoff_s
@@ -212,6 +215,7 @@ class NodeLine:
             self._calls += 1
         else:
             self._beside += 1
+        self._begun(question)
         self._spawn(self._ask(question))
 
     async def _ask(self, question: Question) -> None:
