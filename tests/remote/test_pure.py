@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wizard.remote.api import JobResult
 from wizard.remote.frames import FrameReader
+from wizard.remote.shell import JOB_LIMIT
 
 NONCE = "00ff00ff"
 
@@ -52,3 +53,13 @@ def test_without_header_answer_or_trailer_it_is_not_complete(left_out: bytes) ->
     reader = FrameReader(NONCE, ["zero", "one"])
     reader.feed(WHOLE.replace(left_out, b"").replace(frame("x", 0, 9, b"2 1"), b""))
     assert not reader.complete
+
+
+def test_a_node_that_sends_without_end_fills_no_memory() -> None:
+    reader = FrameReader(NONCE, ["zero"])
+    endless = f"\x1e{NONCE} o 0 0 {1 << 40}\n".encode() + b"y" * 1000
+    for _ in range(300):
+        reader.feed(frame("o", 0, 1 << 40, b"y" * 3000) + endless)
+    (result,) = reader.feed(frame("H", 1) + frame("x", 0, 0, b"1 2"))
+    assert len(result.stdout) == JOB_LIMIT
+    assert result.stdout.startswith(b"y" * 3000 + b"\0")

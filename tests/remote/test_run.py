@@ -70,6 +70,17 @@ async def test_cancelling_ends_the_command_on_the_node(one: SSHFleet, command: s
     assert (await one.remotes[0].run("echo still here")).stdout == b"still here\n"
 
 
+async def test_cancelling_ends_a_command_that_never_reads_its_stdin(one: SSHFleet) -> None:
+    marker = f"9{secrets.randbelow(10**9):09}"
+    run = one.remotes[0].run(f"sleep {marker}", stdin=b"y" * 5_000_000, timeout_s=600)
+    task = asyncio.create_task(run)
+    await wait_for(lambda: bool(processes(f"sleep\0{marker}")))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await wait_for(lambda: not processes(f"sleep\0{marker}"))
+
+
 async def test_output_is_bounded_while_it_is_drained(one: SSHFleet) -> None:
     done = await one.remotes[0].run(
         "head -c 50000000 /dev/zero; head -c 100000 /dev/zero >&2; exit 3", limit=1000, timeout_s=30

@@ -56,6 +56,12 @@ async def test_match_exec_include_and_tokens() -> None:
 
 
 @needs_ssh
+async def test_paths_of_known_hosts_may_have_spaces() -> None:
+    _config('Host a\n  UserKnownHostsFile "/my keys/known" /b "/c  d"\n')
+    assert (await _read("a")).known_hosts == ("/my keys/known", "/b", "/c  d")
+
+
+@needs_ssh
 async def test_without_a_config_it_is_what_ssh_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     found = await _read("::1")

@@ -1,11 +1,12 @@
 r"""The answers of a batch, read from the byte stream of its script (pure).
 
 A frame is ``\x1e NONCE KIND ID FLAG LENGTH \n``, then LENGTH raw bytes, then ``\n``. Kinds: ``H``
-header (id: number of jobs), ``o`` and ``e`` a piece of a job's stdout or stderr (flag 1: a NUL
-byte follows the piece, which bash cannot hold), ``x`` a job's end (flag: exit status; content:
+header (id: number of jobs), ``o`` and ``e`` a piece of a job's stdout or stderr (flag: how many
+NUL bytes follow the piece, which bash cannot hold), ``x`` a job's end (flag: exit status; content:
 start and end in seconds of the node's uptime), ``T`` trailer. The nonce is new for every run and
 the content is skipped by length, so neither a login shell's noise nor a tool's output can forge
-an answer. Anything that is not a whole frame is skipped.
+an answer. Anything that is not a whole frame is skipped, and what is longer than our script sends
+is not kept: a node may be hostile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 from dataclasses import dataclass, field
 
 from wizard.remote.api import JobResult
+from wizard.remote.shell import CHUNK, JOB_LIMIT
 
 _HEADER_LIMIT = 200  # bytes; a longer header line is no header
 _NOISE_LIMIT = 500
@@ -87,9 +89,10 @@ class FrameReader:
             with contextlib.suppress(ValueError):
                 kind, number, flag, length = fields[0], *map(int, fields[1:])
                 last = end + 1 + length
-                if length >= 0 and len(buffer) <= last:
+                fits = 0 <= length <= CHUNK
+                if fits and len(buffer) <= last:
                     return None
-                if length >= 0 and buffer[last] == 0x0A:
+                if fits and buffer[last] == 0x0A:
                     content = bytes(buffer[end + 1 : last])
                     del buffer[: last + 1]
                     return kind, number, flag, content
@@ -110,7 +113,8 @@ class FrameReader:
         elif kind in (b"o", b"e"):
             partial = self._partial.setdefault(number, _Partial())
             stream = partial.stdout if kind == b"o" else partial.stderr
-            stream += content + b"\0" * flag
+            stream += content + b"\0" * min(flag, JOB_LIMIT)
+            del stream[JOB_LIMIT:]
         elif kind == b"x":
             return self._end(number, flag, content)
         return None

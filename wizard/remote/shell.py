@@ -70,7 +70,9 @@ def supervised(
         # /proc/self/fd re-opens the pipe of `<(:)` for one direction only, so that it can end.
         pipe = "exec 9<> <(:); exec 7</proc/self/fd/9 6>/proc/self/fd/9 9>&-"
         start = f"{run} <&7 6>&- 7<&- 8<&- & pid=$!"
-        feed = f"exec 7<&- >/dev/null 2>&1; head -c {stdin_size} >&6; exec 6>&-"
+        # dd holds all of it in memory, so that the watchdog is not kept by a command that never reads
+        hold = f"dd bs={stdin_size} count=1 iflag=fullblock >&6 6>&- 8<&-"
+        feed = f"exec 7<&- >/dev/null 2>&1; head -c {stdin_size} > >({hold}); exec 6>&-"
         close = "exec 6>&- 7<&-"
     else:
         pipe = close = ":"
@@ -147,19 +149,22 @@ frame() {{
   echo >&9
 }}
 emit() {{
-  local left=$limit n st buf zero
+  local left=$limit n st=0 buf='' zero=0 more
   LC_ALL=C
-  while [ "$left" -gt 0 ]; do
+  while [ "$left" -gt 0 ] && [ "$st" -eq 0 ]; do
     n=$chunk; [ "$left" -lt "$n" ] && n=$left
-    buf='' zero=0
-    IFS= read -r -d '' -n "$n" -t "$3" buf; st=$?
-    [ "$st" -eq 0 ] && [ "${{#buf}}" -lt "$n" ] && zero=1
-    [ -n "$buf" ] || [ "$zero" = 1 ] && frame "$1" "$2" "$zero" "$buf"
-    [ "$st" -eq 1 ] && return 0
-    [ "$st" -gt 1 ] && return 1
-    left=$((left - ${{#buf}} - zero))
+    more=''
+    IFS= read -r -d '' -n "$n" -t "$3" more; st=$?
+    if [ -n "$more" ]; then
+      [ "$buf$zero" = 0 ] || frame "$1" "$2" "$zero" "$buf"
+      buf=$more zero=0
+    fi
+    left=$((left - ${{#more}}))
+    [ "$st" -eq 0 ] && [ "${{#more}}" -lt "$n" ] && zero=$((zero + 1)) left=$((left - 1))
   done
-  timeout "$3" cat
+  [ "$buf$zero" = 0 ] || frame "$1" "$2" "$zero" "$buf"
+  [ "$st" -gt 1 ] && return 1
+  [ "$st" -eq 1 ] || timeout "$3" cat
 }}
 pipes() {{
   exec 5<> <(:); exec 4</proc/self/fd/5 5>&-

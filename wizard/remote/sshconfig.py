@@ -229,8 +229,18 @@ def _agent(value: str, tokens: Mapping[str, str]) -> str | None:
 
 
 def _files(values: Sequence[str]) -> tuple[str, ...]:
-    """Paths of a known_hosts option. Ours, where ssh names the usual ones of the account's home."""
-    names = " ".join(values).split()
+    """Paths of a known_hosts option. Ours, where ssh names the usual ones of the account's home.
+
+    ``ssh -G`` prints several paths on one line without quotes: a word that begins no path goes on
+    with the path before it, which has a space in it.
+    """
+    names: list[str] = []
+    for word in " ".join(values).split(" "):
+        if names and not word.startswith(("/", "~", "%", "$", ".")):
+            names[-1] += f" {word}"
+        else:
+            names.append(word)
+    names = [name for name in names if name]
     if [name.lower() for name in names] == ["none"]:
         return ()
     usual = f"{_account_home()}/.ssh/known_hosts"
