@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import os
 import secrets
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +109,46 @@ def _fill(path: Path, who: int, count: int, limit: int) -> None:
     log.close()
 
 
+# a process of its own, which imports as little as it can: they are to write at the same time
+_WRITER = """
+import sys
+from pathlib import Path
+from wizard.cluster import Node
+from wizard.remote.audit import AuditLog
+path, who, count, limit = sys.argv[1:]
+log = AuditLog(Path(path), limit=int(limit))
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(int(count)):
+    log.record(Node(1, "10.0.0.12"), f"echo {who} {number}", duration_s=0.1, exit_status=0)
+sys.exit(log.problem or 0)
+"""
+
+
 def test_many_writers_lose_nothing_while_files_are_put_aside(tmp_path: Path) -> None:
     path, writers, each = tmp_path / "audit.jsonl", 4, 150
     line = 170  # bytes, about: all fit into three files, none into one
-    context = multiprocessing.get_context("spawn")
     limit = line * writers * each * 2 // 5
-    workers = [context.Process(target=_fill, args=(path, w, each, limit)) for w in range(writers)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, str(path), str(who), str(each), str(limit)],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for who in range(writers)
+    ]
     for worker in workers:
-        worker.start()
+        assert worker.stdout is not None
+        worker.stdout.readline()
     for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0] * writers
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    said = [worker.communicate(timeout=60)[1] for worker in workers]
+    assert (said, [worker.returncode for worker in workers]) == ([""] * writers, [0] * writers)
     found = [record.command for record in Trail(path).news()]
     assert sorted(found) == sorted(f"echo {w} {n}" for w in range(writers) for n in range(each))
     files = sorted(tmp_path.glob("audit.jsonl*"))

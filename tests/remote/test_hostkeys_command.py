@@ -3,56 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import asyncssh
 import pytest
-import yaml
 from remote_lab import Lab
+from terminal_lab import write_preset
+
+from wizard import commands
+from wizard.cli import main
 
 OTHER = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
 FLAG = "--accept-new-host-keys"
 
 
-async def _run(lab: Lab, *words: str) -> tuple[int, str, str]:
-    """Run the program on a preset of all servers; return status, stdout and stderr."""
-    keys = ("host", "port", "user", "identity_file", "known_hosts")
-    nodes = [lab.node(rank) for rank in range(len(lab.servers))]
-    preset = {
-        "version": 1,
-        "name": "lab",
-        "series": "A3",
-        "precision": "bf16",
-        "nodes": [
-            {key: getattr(node, key) for key in keys} | {"local_ip": f"10.9.9.{n}", "nic": "e0"}
-            for n, node in enumerate(nodes, 1)
-        ],
-    }
-    path = lab.folder / "lab.yaml"
-    path.write_text(yaml.safe_dump(preset))
-    command, *rest = words
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "wizard.cli", command, str(path), *rest),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+Run = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def run(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command on a preset of all servers; its status, stdout and stderr.
+
+    In a thread with a loop of its own, because a process costs seconds of imports; signals
+    belong to the main thread, so those are left out.
+    """
+    monkeypatch.setattr(commands, "_guarded", lambda command: command)
+
+    async def run(command: str, *rest: str) -> tuple[int, str, str]:
+        nodes = [lab.node(rank) for rank in range(len(lab.servers))]
+        preset = write_preset(lab.folder / "lab.yaml", *nodes)
+        status = await asyncio.to_thread(main, [command, preset, *rest])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
 
 
 @pytest.mark.parametrize("words", [("check", "--only", "ssh"), ("logs",)])
 async def test_all_unknown_keys_are_listed_and_none_is_recorded(
-    lab: Lab, words: tuple[str, ...]
+    lab: Lab, run: Run, words: tuple[str, ...]
 ) -> None:
     servers = await lab.add(2)
     lab.known_hosts.write_text("")
-    status, _, err = await _run(lab, *words)
+    status, _, err = await run(*words)
     assert status == 3
     for number, server in enumerate(servers):
         line = (
@@ -65,10 +58,12 @@ async def test_all_unknown_keys_are_listed_and_none_is_recorded(
     assert [server.logins for server in servers] == [[], []]
 
 
-async def test_the_flag_records_them_says_so_and_is_then_not_needed_any_more(lab: Lab) -> None:
+async def test_the_flag_records_them_says_so_and_is_then_not_needed_any_more(
+    lab: Lab, run: Run
+) -> None:
     servers = await lab.add(2)
     lab.known_hosts.unlink()
-    status, _, err = await _run(lab, "check", "--only", "ssh", FLAG)
+    status, _, err = await run("check", "--only", "ssh", FLAG)
     assert status == 0, err
     for number, server in enumerate(servers):
         said = f"recorded the host key of node {number} ({server.address})"
@@ -76,15 +71,15 @@ async def test_the_flag_records_them_says_so_and_is_then_not_needed_any_more(lab
         assert server.host_key.get_fingerprint() in err
     recorded = sorted(lab.known_hosts.read_text().splitlines())
     assert recorded == sorted(server.known_hosts_line().strip() for server in servers)
-    status, _, err = await _run(lab, "check", "--only", "ssh")
+    status, _, err = await run("check", "--only", "ssh")
     assert (status, err) == (0, "")
 
 
-async def test_the_flag_never_takes_a_changed_key(lab: Lab) -> None:
+async def test_the_flag_never_takes_a_changed_key(lab: Lab, run: Run) -> None:
     first, second = await lab.add(2)
     text = f"[{first.address}]:{first.port} {OTHER}\n{second.known_hosts_line()}"
     lab.known_hosts.write_text(text)
-    status, _, err = await _run(lab, "check", "--only", "ssh", FLAG)
+    status, _, err = await run("check", "--only", "ssh", FLAG)
     assert status == 3
     assert "the host key of node 0 (127.77.0.1) is changed, and refused:" in err
     assert first.host_key.get_fingerprint() in err

@@ -70,7 +70,7 @@ def supervised(
         # /proc/self/fd re-opens the pipe of `<(:)` for one direction only, so that it can end.
         pipe = "exec 9<> <(:); exec 7</proc/self/fd/9 6>/proc/self/fd/9 9>&-"
         start = f"{run} <&7 6>&- 7<&- 8<&- & pid=$!"
-        # dd holds all of it in memory, so that the watchdog is not kept by a command that never reads
+        # dd holds all of it in memory: a command that never reads does not keep the watchdog
         hold = f"dd bs={stdin_size} count=1 iflag=fullblock >&6 6>&- 8<&-"
         feed = f"exec 7<&- >/dev/null 2>&1; head -c {stdin_size} > >({hold}); exec 6>&-"
         close = "exec 6>&- 7<&-"
