@@ -163,7 +163,11 @@ class Session(Answers):
         self.checks, self._checked = self.rooms.check_run(self.fleet(), preset), preset.cluster
         self.book = self.rooms.book(self.checks, preset)
         self.needs_review.discard(Step.CHECKS)
-        self._work.start("checks", self._answer_checks(self.checks.run(), self.book))
+        self._work.start("checks", self._begin_checks(self.checks, self.book))
+
+    async def _begin_checks(self, run: CheckRunLike, book: Book) -> None:
+        await book.begin()
+        await self._answer_checks(run.run(), book)
 
     async def _answer_checks(self, work: Coroutine[Any, Any, Any], book: Book) -> None:
         await work

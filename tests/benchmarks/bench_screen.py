@@ -30,7 +30,7 @@ WARMED_S = 3.0  # the first paint is not streaming
 
 def child(nodes: int, seconds: float, report: Path, *, screen: bool) -> None:
     """Run the wizard on the stand-in and write what it took."""
-    from tests.screens.fakes import DEVICE_CHECKS, FakeCheckRun, World, preset
+    from tests.screens.fakes import DEVICE_CHECKS, FakeCheckRun, FakeFleet, World, preset
     from wizard.checks.model import CellKey, Status
     from wizard.session import Session, Step
 
@@ -77,7 +77,7 @@ def child(nodes: int, seconds: float, report: Path, *, screen: bool) -> None:
         session.go(Step.CHECKS)
         if not screen:
             cluster = session.preset().cluster
-            await Run(world.rooms.open_fleet(cluster), cluster).run()
+            await Run(FakeFleet(cluster), cluster).run()
             return
         from screens.app import run_async
 

@@ -238,3 +238,30 @@ async def test_ignores_are_kept_with_the_run(fleet: Any, tmp_path: Path) -> None
     kept = History("lab", fleet.cluster, root=tmp_path)
     await Book(run, "lab", [ignore], kept).keep()
     assert kept.runs()[0].verdict == "warn"
+
+
+def stat(downs: int) -> tuple[str, str, int]:
+    head = "[devid 3] current time        : Mon Mar  2 09:00:00 2026\n"
+    counts = (
+        f"[devid 3] link up count       : {downs + 1}\n[devid 3] link down count     : {downs}\n"
+    )
+    return f"{head}{counts}[devid 3] link change records : NA\n", "", 0
+
+
+async def test_a_link_that_flapped_between_two_runs_is_a_warning(
+    fleet: Any, tmp_path: Path
+) -> None:
+    kept = History("lab", fleet.cluster, root=tmp_path)
+    for downs in (2, 5):
+        fleet.nodes[1].override["-i 3 -link_stat -g"] = [stat(downs)]
+        run = fleet.check(only=frozenset({"link_stat"}))
+        book = Book(run, "lab", history=kept)
+        await book.begin()
+        await run.run()
+        await book.keep()
+    assert book.since is not None
+    assert told(book.since.changes) == [
+        ("flapped", "node 1 device 3 link_stat: 3 new DOWN records")
+    ]
+    assert kept.runs()[0].verdict == "warn"
+    assert [f.id for f in book.findings()] == ["link-flapping"]

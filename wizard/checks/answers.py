@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from wizard.checks.asking import Question, unanswered
@@ -39,6 +39,7 @@ class AnswerBook:
         self._expect = expect
         self._nodes = {node.rank: node for node in cluster.nodes}
         self._before: dict[CellKey, Result] = {}
+        self.last_run: Mapping[CellKey, Result] = {}  # what an earlier run said, where it counts
         self._plain = 0  # open cells that are no pings
 
     def begin(self, keys: list[CellKey]) -> None:
@@ -53,8 +54,9 @@ class AnswerBook:
     def put(self, result: Result) -> None:
         """Take an answer; once all but the pings are there, the verdicts are drawn."""
         key = result.key
-        if key.check == "link_stat" and (before := self._before.get(key)) is not None:
-            result = _compared(before, result)
+        if key.check == "link_stat":
+            before = self._before.get(key) or self.last_run.get(key)
+            result = _compared(before, result) if before is not None else result
         self.answers[key] = result
         self.board.put(result)
         if key not in self.open:

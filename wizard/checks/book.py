@@ -15,7 +15,15 @@ from wizard.checks.history import History, run_id
 from wizard.checks.ignores import Ignore, Settled, settle
 from wizard.checks.model import Status
 from wizard.checks.problems import Problem
-from wizard.checks.report import Report, Run, findings_of, make_report, to_json, topology_of
+from wizard.checks.report import (
+    Report,
+    Run,
+    findings_of,
+    from_json,
+    make_report,
+    to_json,
+    topology_of,
+)
 from wizard.troubleshooting.findings import Finding
 
 
@@ -96,6 +104,15 @@ class Book:
     def report(self) -> Report:
         """Return what the run amounts to now."""
         return make_report(self._run, self._preset, ignores=self.ignores, since=self.since)
+
+    async def begin(self) -> None:
+        """Tell the run, before it starts, what the one before it found: links flap in between."""
+        remember = getattr(self._run, "remember", None)
+        if remember is None:
+            return
+        before = await asyncio.to_thread(self._history.last)
+        if before is not None:
+            remember(from_json(before[1]).board)
 
     async def keep(self) -> None:
         """Keep the run as it stands, and compare it with the one before; again after a re-run.

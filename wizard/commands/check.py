@@ -29,6 +29,7 @@ async def check(arguments: argparse.Namespace) -> int:
     async with connected(preset, arguments) as fleet:
         run = CheckRun.of(fleet, preset, only=only, full=arguments.full, width=arguments.width)
         book = Book(run, preset.name, preset.ignores)
+        await book.begin()
         await follow(run)
         await book.keep()
     found = book.report()
@@ -77,6 +78,7 @@ async def require_passed(preset: Preset, run: CheckRun) -> None:
         RemoteError: none failed, but a node could not be checked.
     """
     book = Book(run, preset.name, preset.ignores)
+    await book.begin()
     await follow(run)
     await book.keep()
     found = book.report()
