@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Resize
+from textual.events import Event, Key, Paste, Resize
 from textual.screen import ModalScreen, Screen
 from textual.scrollbar import ScrollBar, ScrollBarRender
+from textual.widgets import Input, TextArea
 
 from screens.audit import AuditScreen
 from screens.base import STEP_NAMES, Goto, StepScreen
@@ -46,6 +48,7 @@ SCREENS: dict[Step, type[StepScreen]] = {
     Step.CHAT: ChatScreen,
 }
 
+PAUSE_S = 1.0  # without a key before a question comes up over a field that is being typed into
 _DRAINED = (StepScreen, HostKeyScreen, MeshScreen, SecretScreen)
 
 
@@ -73,6 +76,7 @@ class WizardApp(App[int]):
         self._let_in = 0
         self._audit_problem = ""
         self._checking = False
+        self._keyed_at = -PAUSE_S  # by the monotonic clock
         use_ascii(ascii_only)
         if ascii_only:
             ScrollBar.renderer = _PlainScrollBar
@@ -120,10 +124,25 @@ class WizardApp(App[int]):
             if problem:
                 self.notify(problem, severity="warning", markup=False, timeout=30)
 
+    async def on_event(self, event: Event) -> None:
+        """Remember when a key was pressed."""
+        if isinstance(event, (Key, Paste)):
+            self._keyed_at = time.monotonic()
+        await super().on_event(event)
+
+    def _may_ask(self) -> bool:
+        """Whether a question may come up: no other is open, and nobody is typing in a field.
+
+        What is typed there would go to the question instead, a letter or an Enter too many.
+        """
+        in_a_field = isinstance(self.focused, (Input, TextArea))
+        paused = time.monotonic() - self._keyed_at >= PAUSE_S
+        return not isinstance(self.screen, ModalScreen) and (paused or not in_a_field)
+
     def _drain_host_keys(self) -> None:
-        """Ask about host keys that are not known, once no other question is open."""
+        """Ask about host keys that are not known, as soon as a question may come up."""
         desk = self.session.host_keys
-        if desk.pending and not isinstance(self.screen, ModalScreen):
+        if desk.pending and self._may_ask():
             self.push_screen(HostKeyScreen(desk))
         if desk.let_in != self._let_in:
             self._let_in = desk.let_in
@@ -151,9 +170,9 @@ class WizardApp(App[int]):
         )
 
     def _drain_secrets(self) -> None:
-        """Ask for a passphrase or password that nodes wait for, once no other question is open."""
+        """Ask for a passphrase or password that nodes wait for, as soon as that may come up."""
         desk = self.session.secrets
-        if desk.pending is not None and not isinstance(self.screen, ModalScreen):
+        if desk.pending is not None and self._may_ask():
             self.push_screen(SecretScreen(desk, desk.pending))
 
     def on_goto(self, message: Goto) -> None:

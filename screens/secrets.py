@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from pydantic import SecretStr
@@ -16,6 +17,8 @@ from screens.widgets.palette import plain
 from wizard.remote.secrets import SecretRequest
 from wizard.secretdesk import SecretDesk
 
+SOON_S = 0.7  # nobody reads the question and types an answer in less
+_TOO_SOON = "Not used: Enter came as soon as the question. Type it for this question."
 _KEYS = "Enter uses it   Esc goes on without it: what needs it fails"
 
 
@@ -66,6 +69,7 @@ class SecretScreen(ModalScreen[None]):
         super().__init__()
         self._desk, self._request = desk, request
         self._whom = ""
+        self._shown_at = 0.0  # by the monotonic clock
 
     def compose(self) -> ComposeResult:
         """What is asked, for whom, why again, and the line to type."""
@@ -82,6 +86,7 @@ class SecretScreen(ModalScreen[None]):
         """Be ready to type."""
         self.drain()
         self.query_one(SecretInput).focus()
+        self._shown_at = time.monotonic()
 
     def drain(self) -> None:
         """Name the nodes that wait by now; go when none does. The app calls this on its timer."""
@@ -92,10 +97,16 @@ class SecretScreen(ModalScreen[None]):
             self.query_one("#whom", Static).update(plain(self._whom))
 
     def on_secret_input_entered(self) -> None:
-        """Use what was typed; nothing is no answer."""
+        """Use what was typed for this question; nothing is no answer."""
         typed = self.query_one(SecretInput).take()
-        if typed.get_secret_value():
-            self._desk.answer(self._request, typed)
+        if not typed.get_secret_value():
+            return
+        if time.monotonic() - self._shown_at < SOON_S:  # it was on its way somewhere else
+            said = self.query_one("#refused", Static)
+            said.update(_TOO_SOON)
+            said.remove_class("-empty")
+            return
+        self._desk.answer(self._request, typed)
 
     def action_refuse(self) -> None:
         """Go on without it: the nodes that need it fail, with a word of why."""

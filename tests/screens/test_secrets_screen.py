@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from screens import app, secrets
 from screens.secrets import SecretScreen
 from screens.widgets.dialog import Confirm
 from tests.screens.fakes import World
@@ -20,6 +21,12 @@ from wizard.secretdesk import SecretDesk
 from wizard.session import Step
 
 NODES = [f"node {n} (10.0.0.{11 + n})" for n in range(5)]
+
+
+@pytest.fixture(autouse=True)
+def _typed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pilots type as soon as they see the question."""
+    monkeypatch.setattr(secrets, "SOON_S", 0.0)
 
 
 def question(*nodes: str, **changes: object) -> SecretRequest:
@@ -98,6 +105,44 @@ async def test_it_waits_for_other_dialogs(world: World, open_wizard: Open) -> No
         await pilot.pause(0.3)
         assert isinstance(pilot.app.screen, Confirm)
         await pilot.press("escape")
+        await dialog(pilot)
+        await pilot.press("escape")
+        assert await asked is None
+
+
+async def test_what_was_meant_for_something_else_is_not_sent(
+    world: World, open_wizard: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "SOON_S", 3600.0)
+    session = started(world, Step.CHECKS)
+    async with open_wizard(session) as pilot:
+        asked = asyncio.create_task(session.secrets.ask(question()))
+        await dialog(pilot)
+        await pilot.press(*"abc", "enter")
+        await until(pilot, lambda: "Not used: Enter came as soon as the question." in shown(pilot))
+        assert pilot.app.screen.query_one(Input).value == ""
+        assert not asked.done()
+        monkeypatch.setattr(secrets, "SOON_S", 0.0)
+        await pilot.press("x", "enter")
+        assert await asked == SecretStr("x")
+
+
+async def test_it_comes_up_when_the_typing_in_a_field_pauses(
+    world: World, open_wizard: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PAUSE_S", 3600.0)
+    session = started(world, Step.CHECKS)
+    async with open_wizard(session) as pilot:
+        await pilot.press("slash", "a")
+        await until(pilot, lambda: isinstance(pilot.app.focused, Input))
+        asked = asyncio.create_task(session.secrets.ask(question()))
+        await until(pilot, lambda: session.secrets.pending is not None)
+        await pilot.press(*"bc")
+        await pilot.pause(0.3)
+        assert not isinstance(pilot.app.screen, SecretScreen)
+        assert isinstance(pilot.app.focused, Input)
+        assert pilot.app.focused.value == "abc"
+        monkeypatch.setattr(app, "PAUSE_S", 0.0)
         await dialog(pilot)
         await pilot.press("escape")
         assert await asked is None
