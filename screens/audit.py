@@ -55,7 +55,9 @@ class AuditScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Title, filter, list, what happened, keys."""
         yield Static("What was run on the nodes", id="heading", markup=False)
-        yield Input(placeholder="part of a command, host or outcome", id="filter", compact=True)
+        yield Input(
+            placeholder="part of a command, user@host or outcome", id="filter", compact=True
+        )
         yield Static("", id="which", markup=False)
         yield AuditList(id="records")
         yield Static("", id="problem", markup=False)
@@ -176,11 +178,11 @@ class AuditScreen(Screen[None]):
         record = event.record
         when = record.time.astimezone().isoformat(sep=" ", timespec="milliseconds")
         port = f":{record.port}" if record.port else ""
-        text = plain(f"node {record.node} {record.host}{port}\n", "bold")
+        text = plain(f"node {record.node} {record.where}{port}\n", "bold")
         text += plain(f"{record.kind}, begun {when}, {record.duration_s:.3f} s\n")
         text += plain(f"{record.outcome}\n\n", "$text-error" if record.failed else "$text-muted")
         self.app.push_screen(Notice(text + plain(clean(record.command))))
 
 
 def _searched(record: Record) -> str:
-    return f"{record.host} {record.kind} {record.outcome} {record.line}".lower()
+    return f"{record.where} {record.kind} {record.outcome} {record.line}".lower()

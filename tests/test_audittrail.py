@@ -169,7 +169,7 @@ async def test_the_command_prints_lines_for_people_and_refuses_bad_times(tmp_pat
     )
     log = _log(tmp_path / "state")
     _put(log, "hccn_tool -i 0 -link -g", 3, rank=0)
-    _put(log, "echo on", 0, rank=1)
+    _put(log, "echo on", 0, rank=1, user="root")
     shown, refused = await asyncio.gather(
         _audit(tmp_path, str(preset), "--since", "1h"), _audit(tmp_path, "--since", "soon")
     )
@@ -179,7 +179,7 @@ async def test_the_command_prints_lines_for_people_and_refuses_bad_times(tmp_pat
     assert (shown.returncode, err) == (0, b"")
     (line,) = out.decode().splitlines()
     assert line.split("  ", 1)[1].split() == [
-        *("node", "1", "10.0.0.12", "ok", "1.50", "s", "echo", "on")
+        *("node", "1", "root@10.0.0.12", "ok", "1.50", "s", "echo", "on")
     ]
     assert refused.returncode == 2
     assert b"--since soon: this is no time." in said

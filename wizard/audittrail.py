@@ -25,7 +25,10 @@ _TAIL = 2 << 20  # bytes read of the end of a log, unless all of it is wanted
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A line of the audit log. ``text`` is the line as it stands there."""
+    """A line of the audit log. ``text`` is the line as it stands there.
+
+    ``user`` is who ran it on the node, "" where nobody was logged in.
+    """
 
     time: datetime
     node: int
@@ -37,6 +40,7 @@ class Record:
     exit_status: int | None
     note: str
     text: str
+    user: str = ""
 
     @property
     def failed(self) -> bool:
@@ -51,6 +55,11 @@ class Record:
         if self.note:
             return self.note
         return "ok" if self.exit_status == 0 else f"exit {self.exit_status}"
+
+    @property
+    def where(self) -> str:
+        """Who and where, as ``user@host``, fit to be shown."""
+        return clean(f"{self.user}@{self.host}" if self.user else self.host)
 
     @property
     def line(self) -> str:
@@ -97,6 +106,7 @@ def parse(line: str) -> Record | None:
             exit_status=None if status is None else int(status),
             note=str(entry.get("note", "")),
             text=line,
+            user=str(entry.get("user", "")),
         )
     except (ValueError, KeyError, TypeError):
         return None

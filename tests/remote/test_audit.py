@@ -49,7 +49,7 @@ async def test_every_command_is_a_line(lab: Lab) -> None:
         ("sleep 5", None, "timed out"),
         (f"sleep {marker}", None, "cancelled"),
     ]
-    assert {e["kind"] for e in lines} == {"command"}
+    assert {(e["kind"], e["user"]) for e in lines} == {("command", "root")}
     assert all((e["node"], e["host"]) == (0, "127.77.0.1") for e in lines)
     assert "token-123" not in audit.path.read_text()
     assert stat.S_IMODE(audit.path.stat().st_mode) == 0o600
@@ -77,6 +77,7 @@ async def test_files_streams_and_tunnels_are_lines_too(lab: Lab) -> None:
         ("tunnel", "tunnel to 127.0.0.1:8000", None, "closed"),
         ("command", "echo never", None, "not started"),
     ]
+    assert "user" not in _read(audit.path)[-1], "nobody was logged in"
     assert "secret-1" not in audit.path.read_text()
 
 

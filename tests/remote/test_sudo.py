@@ -11,11 +11,13 @@ from openssh_lab import Account, OpenSSHLab, Sudo, needs_accounts, needs_sshd
 from remote_lab import processes, wait_for
 from test_login import Person
 
+from wizard.audittrail import Trail
 from wizard.errors import CommandTimeout, NotPermitted
 from wizard.remote.api import Completed, Job, JobResult
+from wizard.remote.audit import AuditLog
 from wizard.remote.connection import SSHRemote
 from wizard.remote.fleet import SSHFleet
-from wizard.remote.privileges import Access, read_probe
+from wizard.remote.privileges import PROBE, Access, read_probe
 from wizard.remote.secrets import SecretKind
 
 pytestmark = [needs_sshd, needs_accounts]
@@ -27,7 +29,7 @@ async def _fleet(
     account = await lab.account(password="s3cret", sudo=sudo)
     await lab.add(nodes)
     chosen = [lab.node(n, user=account.name) for n in range(nodes)]
-    return account, lab.fleet(*chosen, asker=person)
+    return account, lab.fleet(*chosen, asker=person, audit=AuditLog())
 
 
 async def _batch(remote: SSHRemote, *jobs: Job) -> dict[str, JobResult]:
@@ -45,6 +47,13 @@ async def test_sudo_without_a_password(openssh: OpenSSHLab) -> None:
         assert b"".join([c async for c in remote.stream("id -un", root="must")]) == b"root\n"
         found = await _batch(remote, Job("a", "id -un", root="must"), Job("b", "id -un"))
         assert {r.stdout for r in found.values()} == {b"root\n"}
+        async with remote.desk(root="must") as desk:
+            await desk.ask(Job("c", "id -un", root="must"))
+        await remote.run("id -un")
+    noted = [record for record in Trail(AuditLog().path).news() if record.line != PROBE]
+    assert {record.user for record in noted[1:-1]} == {"root"}
+    assert len(noted) == 9
+    assert (noted[0].user, noted[-1].user) == (account.name, account.name)
 
 
 async def test_a_sudo_password_is_asked_once_for_all_nodes(openssh: OpenSSHLab) -> None:

@@ -44,5 +44,5 @@ def _as_json(record: Record) -> str:
 
 def _as_text(record: Record) -> str:
     time = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    where = f"node {record.node} {record.host}"
-    return f"{time}  {where:<24} {record.outcome:<12} {record.duration_s:7.2f} s  {record.line}"
+    where = f"node {record.node} {record.where}"
+    return f"{time}  {where:<28} {record.outcome:<12} {record.duration_s:7.2f} s  {record.line}"

@@ -79,6 +79,7 @@ class AuditLog:
         exit_status: int | None,
         note: str = "",
         kind: str = "command",
+        user: str = "",
     ) -> None:
         """Append a line about something that has ended, or that began (``note`` "started").
 
@@ -89,6 +90,7 @@ class AuditLog:
             exit_status: None when it is not known or there is none; ``note`` says why then.
             note: started, timed out, cancelled, connection lost, not started.
             kind: command, stream, upload, tunnel or host-key.
+            user: whose command it was on the node: root where sudo made it so, else the login.
         """
         text = masked(command[: 2 * _COMMAND_LIMIT])
         if (more := len(command) - _COMMAND_LIMIT) > 0:
@@ -104,6 +106,8 @@ class AuditLog:
             "duration_s": round(duration_s, 3),
             "exit_status": exit_status,
         }
+        if user:
+            entry["user"] = user
         if note:
             entry["note"] = note
         try:

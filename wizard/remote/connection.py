@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import asyncssh
@@ -131,7 +132,8 @@ class SSHRemote:
             status, note = channel.exit_status, ""
         finally:
             kind = "upload" if upload else "command"
-            self._record(upload or command, time.monotonic() - began, status, note, kind)
+            took = time.monotonic() - began
+            self._record(upload or command, took, status, note, kind, entry=entry)
         return Completed(
             command=command,
             exit_status=channel.exit_status,
@@ -170,16 +172,17 @@ class SSHRemote:
             ending = asyncio.create_task(_tell(channel, news))
             try:
                 while (result := await self._next(news, deadline)) is not None:
-                    self._record(commands[result.id], result.duration_s, result.exit_status)
+                    took, status = result.duration_s, result.exit_status
+                    self._record(commands[result.id], took, status, entry=entry)
                     yield result
             finally:
                 ending.cancel()
                 if not channel.ended.is_set():
-                    self._record_missing(reader, commands, "cancelled")
+                    self._record_missing(reader, commands, "cancelled", entry)
         if not reader.started and not channel.lost:
             raise faults.no_bash(self._node, reader.noise)
         if not reader.complete:
-            self._record_missing(reader, commands, "connection lost")
+            self._record_missing(reader, commands, "connection lost", entry)
             count = f"{len(reader.missing)} of {len(jobs)} commands"
             raise faults.lost(self._node.label, self._node.rank, count)
 
@@ -191,7 +194,7 @@ class SSHRemote:
             entry = await self._root.entry(root)
         except NotPermitted as error:
             entry, denied = PLAIN, str(error)
-        desk = OpenDesk(self._node, self._record, denied)
+        desk = OpenDesk(self._node, partial(self._record, entry=entry), denied)
         async with self._line.channel(entry, (shell.desk(nonce=desk.nonce),), desk.sink) as channel:
             desk.open(channel)
             try:
@@ -221,7 +224,7 @@ class SSHRemote:
         began, status, note = time.monotonic(), None, "not started"
         try:
             async with self._line.channel(entry, (script,), sink) as channel:
-                self._record(command, 0.0, None, "started", "stream")
+                self._record(command, 0.0, None, "started", "stream", entry=entry)
                 note = "cancelled"
                 ending = asyncio.create_task(_finish(channel, tail))
                 try:
@@ -235,7 +238,8 @@ class SSHRemote:
             if not capture.started:
                 raise faults.no_bash(self._node, capture.noise)
         finally:
-            self._record(command, time.monotonic() - began, status, note, "stream")
+            took = time.monotonic() - began
+            self._record(command, took, status, note, "stream", entry=entry)
 
     async def upload(self, directory: str, files: Mapping[str, bytes]) -> None:
         """Put files into a fresh private directory, all or nothing.
@@ -283,6 +287,8 @@ class SSHRemote:
         exit_status: int | None,
         note: str = "",
         kind: str = "command",
+        *,
+        entry: Entry = PLAIN,
     ) -> None:
         if self._audit is not None:
             self._audit.record(
@@ -292,11 +298,14 @@ class SSHRemote:
                 exit_status=exit_status,
                 note=note,
                 kind=kind,
+                user="root" if entry.by_sudo else self._line.user,
             )
 
-    def _record_missing(self, reader: FrameReader, commands: dict[str, str], note: str) -> None:
+    def _record_missing(
+        self, reader: FrameReader, commands: dict[str, str], note: str, entry: Entry
+    ) -> None:
         for name in reader.missing:
-            self._record(commands[name], 0.0, None, note)
+            self._record(commands[name], 0.0, None, note, entry=entry)
 
 
 def _size(stdin: bytes | SecretStr) -> int:

@@ -50,6 +50,13 @@ class Line:
         """Whether the connection is open, as far as is known."""
         return self._connection is not None and not self._connection.is_closed()
 
+    @property
+    def user(self) -> str:
+        """Whom we are logged in as, or were last; "" before the first login."""
+        if self._connection is None:
+            return ""
+        return str(self._connection.get_extra_info("username", ""))
+
     def forgive(self) -> None:
         """Let a connection that failed be tried anew, its login too: the user's word."""
         if self._failed:

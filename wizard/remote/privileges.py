@@ -39,6 +39,11 @@ class Entry:
     command: str = shell.ENTRY
     feed: tuple[SecretStr, ...] = ()
 
+    @property
+    def by_sudo(self) -> bool:
+        """Whether the script is root's though the login is another user."""
+        return self.command != shell.ENTRY
+
 
 PLAIN = Entry()
 
