@@ -17,6 +17,7 @@ from wizard.discovery.disagreements import disagreements
 from wizard.discovery.facts import NodeFacts
 from wizard.discovery.run import Answer
 from wizard.draft import DraftNode
+from wizard.errors import WizardError
 
 if TYPE_CHECKING:
     from wizard.session import Session
@@ -75,7 +76,10 @@ class Discovering:
         nodes = self._session.draft.nodes
         kept_out = {rank for rank in self.failed if rank in ranks and rank < len(nodes)}
         if kept_out:
-            self.start(all_again=False)
+            try:
+                self.start(all_again=False)
+            except WizardError as wrong:  # the list was changed meanwhile, and is not whole
+                self.error = str(wrong)
 
     async def _run(self, run: DiscoveryLike, ranks: list[int]) -> None:
         await run.run(ranks)

@@ -184,3 +184,20 @@ async def test_asking_goes_on_while_the_user_looks_elsewhere(
         await pilot.press("enter")
         await at(pilot, Step.NODES)
         await until(pilot, lambda: shown(pilot).count("✓ KNOWN") == 2)
+
+
+async def test_nodes_whose_host_keys_were_accepted_are_asked_again(
+    world: World, open_wizard: Open
+) -> None:
+    session = started(world)
+    world.away = {1}
+    async with open_wizard(session) as pilot:
+        await ready(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: "1 node did not answer" in shown(pilot))
+        world.away = set()
+        session.discovering.let_in(frozenset({0}))  # of another node: nothing is to be done
+        assert len(world.discoveries) == 1
+        session.discovering.let_in(frozenset({1}))
+        await until(pilot, lambda: shown(pilot).count("✓ KNOWN") == 2)
+        assert world.discoveries[1].asked == [[1]]
