@@ -111,7 +111,7 @@ def _reason(error: Exception, port: int, timeout_s: float) -> tuple[str, str]:
         return "there is no route to it", "Check the address, the network and any VPN."
     if isinstance(error, asyncssh.ChannelOpenError):
         return (
-            f"the jump host could not open a connection to port {port} ({_words(error)})",
+            f"the jump host could not open a connection to port {port} ({their_words(error)})",
             "Check that the jump host can reach it and allows forwarding.",
         )
     if isinstance(error, (asyncssh.ConnectionLost, ConnectionResetError, BrokenPipeError)):
@@ -121,13 +121,13 @@ def _reason(error: Exception, port: int, timeout_s: float) -> tuple[str, str]:
         )
     if isinstance(error, asyncssh.Error):
         return (
-            f"what answers on port {port} does not speak SSH as we do ({_words(error)})",
+            f"what answers on port {port} does not speak SSH as we do ({their_words(error)})",
             "Is it really the SSH server's port?",
         )
     return clean(f"{error}") or type(error).__name__, ""
 
 
-def _words(error: asyncssh.Error | asyncssh.ChannelOpenError) -> str:
+def their_words(error: asyncssh.Error | asyncssh.ChannelOpenError) -> str:
     """Return the other side's words: they are its own, and may be anything."""
     return clean(error.reason).strip().replace("\n", " ")[:200] or "no reason given"
 

@@ -149,7 +149,7 @@ class Line:
                         connection, entry.command, (*entry.feed, *stdin), sink
                     )
             except asyncssh.ChannelOpenError as error:
-                problem: Exception = error
+                problem = error
             except (OSError, asyncssh.Error, TimeoutError) as error:
                 # the connection broke, or hangs: nothing has been sent on it for certain
                 connection.abort()
@@ -161,7 +161,7 @@ class Line:
             else:
                 await asyncio.sleep(0.05 * 2**attempt)
         raise ConnectionLost(
-            f"{self._node.label} opens no more sessions: {problem}.",
+            f"{self._node.label} opens no more sessions: {faults.their_words(problem)}.",
             node=self._node.rank,
             hint="Is MaxSessions of its sshd very low, or are many others logged in?",
             retryable=True,

@@ -9,7 +9,9 @@ from pydantic import SecretStr
 
 from wizard.errors import AuthenticationFailed
 from wizard.remote.hostkeys import HostKeyWitness
+from wizard.remote.text import clean
 
+_WORDS_LIMIT = 200  # characters of what a server asks
 METHODS = ("publickey", "keyboard-interactive", "password")
 
 
@@ -74,7 +76,8 @@ class Login(asyncssh.SSHClient):
             assert self._password is not None
             return [self._password.get_secret_value()]
         if not self.gave_password:
-            self.odd = ", ".join(prompt.strip() for prompt, _ in prompts)
+            words = clean(", ".join(prompt for prompt, _ in prompts))
+            self.odd = " ".join(words.split())[:_WORDS_LIMIT]
         return None
 
 
