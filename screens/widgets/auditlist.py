@@ -23,7 +23,8 @@ _OUTCOME = 11  # cells: "not started"
 _SHORT = {"connection lost": "lost"}
 _MORE = 2
 _NARROW = 120  # cells of the terminal: below, hosts and a command's first settings are left out
-_SETTINGS = re.compile(r"^(?:export \w+=[\w.-]*; )+")
+_LONG = 40  # cells of such settings, which leave little room for the command anywhere
+_SETTINGS = re.compile(r"^(?:export(?: \w+=[^\s;'\"]*)+; )+")
 
 
 class AuditList(ScrollView, can_focus=True):
@@ -75,7 +76,7 @@ class AuditList(ScrollView, can_focus=True):
             self._cursor = last
         else:
             self._cursor = next((n for n, r in enumerate(records) if r is before), last)
-        self._host_width = min(20, max((cell_len(r.host) for r in records), default=0))
+        self._host_width = min(26, max((cell_len(r.where) for r in records), default=0))
         self._days = any(r.time.astimezone().date() != date.today() for r in records)
         self.virtual_size = Size(self.size.width, len(records))
         self._keep_in_sight()
@@ -137,7 +138,7 @@ class AuditList(ScrollView, can_focus=True):
         bad = style + self.get_component_rich_style("auditlist--bad", partial=True)
         time = record.time.astimezone().strftime("%m-%d %H:%M:%S " if self._days else "%H:%M:%S ")
         narrow = self.app.size.width < _NARROW
-        host = "" if narrow else set_cell_size(record.host, self._host_width) + " "
+        host = "" if narrow else set_cell_size(record.where, self._host_width) + " "
         word = _SHORT.get(record.outcome, record.outcome)
         outcome = set_cell_size(f"{_sign(record)} {word}", _OUTCOME + _MORE)
         segments = [
@@ -147,7 +148,9 @@ class AuditList(ScrollView, can_focus=True):
             Segment(f"{record.duration_s:6.1f}s  ", dim),
         ]
         room = width - sum(cell_len(s.text) for s in segments)
-        line = _SETTINGS.sub("", record.line) if narrow else record.line
+        line = record.line
+        if (first := _SETTINGS.match(line)) and (narrow or len(first[0]) > _LONG):
+            line = line[first.end() :]
         if cell_len(line) > room:
             line = set_cell_size(line, max(0, room - _MORE)) + glyph("more")
         segments.append(Segment(line, style))

@@ -49,12 +49,15 @@ async def test_a_narrow_screen_has_room_for_the_command(
     world: World, open_wizard: Open, log: AuditLog
 ) -> None:
     command = "export LC_ALL=C; hccn_tool -i 0 -net_health -g"
-    put(log, command)
+    put(log, command, user="ops")
+    long = "export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin:/usr/local/sbin; "
+    put(log, f"{long}export LD_LIBRARY_PATH=/a:/b; npu-smi info")
     for width, text in ((80, "s  hccn_tool -i 0 -net_health -g"), (130, f"s  {command}")):
         async with open_wizard(started(world, Step.CHECKS), size=(width, 24)) as pilot:
             await opened(pilot)
             assert text in shown(pilot)
-            assert ("10.0.0.11" in shown(pilot)) is (width > 120)
+            assert "s  npu-smi info" in shown(pilot)
+            assert ("ops@10.0.0.11" in shown(pilot)) is (width > 120)
 
 
 async def test_it_follows_the_newest_until_the_cursor_is_moved(
