@@ -27,7 +27,9 @@ exec vllm serve /data/model \\
 """
 
 # few different lines, so that repeated blocks and empty lines are the rule
-_LINES = st.lists(st.sampled_from(["", "a", "b", "  c", "-d", "+e", "@@ f", "fi \\", "\u2028g"]))
+_LINES = st.lists(
+    st.sampled_from(["", "a", "b", "  c", "-d", "+e", "@@ f", "fi \\", "fi", "\u2028g"])
+)
 _TEXTS = _LINES.map(lambda lines: "".join(f"{line}\n" for line in lines))
 
 
@@ -36,6 +38,10 @@ def edited(*changes: tuple[str, str], base: str = BASE) -> str:
         assert base.count(old) == 1
         base = base.replace(old, new)
     return base
+
+
+def unended(line: str) -> str:
+    return line.removesuffix(" \\")
 
 
 @given(_TEXTS, _TEXTS)
@@ -58,7 +64,8 @@ def test_whatever_the_text_has_become_no_edit_is_lost_without_a_word(
     hunks = parse(patch)
     kept = [hunk for hunk in hunks if hunk not in [c.hunk for c in done.conflicts]]
     lines = done.text.split("\n")
-    assert [lines[n] for n in sorted(done.lines)] == [line for h in kept for line in h.added]
+    put_in = [unended(lines[n]) for n in sorted(done.lines)]
+    assert put_in == [unended(line) for h in kept for line in h.added]
     rest = [line for n, line in enumerate(lines[:-1]) if n not in done.lines]
     taken = sum(len(h.removed) for h in kept)
     assert len(rest) == len(other.split("\n")) - 1 - taken
@@ -119,6 +126,51 @@ def test_the_same_line_changed_by_both_is_a_conflict_and_the_others_go_on() -> N
     )
     assert "--max-num-seqs 32 \\\n" in done.text
     assert "--seed 7\n" in done.text
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "both"),
+    [
+        # the last line edited, then an argument comes behind it
+        (
+            ("--seed 1024\n", "--seed 7\n"),
+            ("--seed 1024\n", "--seed 1024 \\\n--new 5\n"),
+            "--seed 7 \\\n--new 5\n",
+        ),
+        # an argument put in behind the last, then another
+        (
+            ("--seed 1024\n", "--seed 1024 \\\n--mine 1\n"),
+            ("--seed 1024\n", "--seed 1024 \\\n--new 5\n"),
+            "--seed 1024 \\\n--mine 1 \\\n--new 5\n",
+        ),
+        # the last line taken out, then an argument comes behind it
+        (
+            ("17450 \\\n--seed 1024\n", "17450\n"),
+            ("--seed 1024\n", "--seed 1024 \\\n--new 5\n"),
+            "17450 \\\n--new 5\n",
+        ),
+        # a line edited that becomes the last
+        (
+            ("17450 \\\n", "99 \\\n"),
+            (" \\\n--seed 1024\n", "\n"),
+            "--max-model-len 99\n",
+        ),
+    ],
+    ids=["changed", "put in behind", "taken out", "becomes the last"],
+)
+def test_an_edit_of_the_last_line_goes_on_when_the_call_does(
+    mine: tuple[str, str], theirs: tuple[str, str], both: str
+) -> None:
+    done = apply(make(BASE, edited(mine)), edited(theirs))
+    assert done.conflicts == ()
+    assert done.text.endswith(both)
+    assert subprocess.run(["bash", "-n"], input=done.text, text=True, check=False).returncode == 0
+
+
+def test_an_edit_that_ends_the_call_itself_is_no_word_on_a_line_that_ends_otherwise() -> None:
+    patch = make(BASE, edited(("--max-model-len 17450 \\\n", "--max-model-len 17450\n")))
+    done = apply(patch, edited((" \\\n--seed 1024\n", "\n")))
+    assert len(done.conflicts) == 1
 
 
 def test_an_edit_that_would_fit_in_two_places_is_not_guessed() -> None:

@@ -2,8 +2,9 @@
 
 A patch is unified-diff hunks without file names. It is put onto a text that may have been rendered
 anew meanwhile: a hunk goes where all of its context stands; else, because a neighbouring line may
-have changed, with less of it, but only where what is left stands in one single place. A hunk that
-finds no such place is a conflict, told to the user and never applied by guess.
+have changed, with less of it, but only where what is left stands in one single place; else, with
+the backslash at its end or without, for a call's last line gains one when an argument comes behind
+it. A hunk that finds no such place is a conflict, told to the user and never applied by guess.
 
 Lines end in ``\\n`` alone; a text that lacks the last one is given it, as every script has it.
 """
@@ -17,6 +18,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 CONTEXT = 3  # lines around a change, as diff -u has them
+_CONTINUED = " \\"  # the end of a line whose command goes on
+_GONE = "finds those lines changed or gone"
 _HEAD = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -178,6 +181,9 @@ def apply(patch: str, text: str) -> Applied:
     done, drift = 0, 0  # the lines before ``done`` are written; how far the text has moved
     for hunk in parse(patch):
         at, why = _find(hunk, lines, done, hunk.at + drift)
+        if at is None and why == _GONE and (other := _otherwise_ended(hunk)) is not None:
+            at, _ = _find(other, lines, done, hunk.at + drift)
+            hunk = hunk if at is None else other
         if at is None:
             conflicts.append(Conflict(hunk, why))
             continue
@@ -186,6 +192,23 @@ def apply(patch: str, text: str) -> Applied:
         new += hunk.added
         done, drift = at + len(hunk.removed), at - hunk.at
     return Applied(joined(new + lines[done:]), tuple(conflicts), frozenset(mine))
+
+
+def _otherwise_ended(hunk: Hunk) -> Hunk | None:
+    """Return the hunk for a text whose command goes on behind it, or ends there now.
+
+    None where the edit itself changes that: then it says nothing of a line that ends otherwise.
+    """
+    if not (hunk.removed and hunk.added):
+        return None
+    old, new = hunk.removed[-1], hunk.added[-1]
+    if old.endswith(_CONTINUED) != new.endswith(_CONTINUED):
+        return None
+    ends = [
+        line.removesuffix(_CONTINUED) if old.endswith(_CONTINUED) else f"{line}{_CONTINUED}"
+        for line in (old, new)
+    ]
+    return replace(hunk, removed=(*hunk.removed[:-1], ends[0]), added=(*hunk.added[:-1], ends[1]))
 
 
 def _find(hunk: Hunk, lines: list[str], done: int, expected: int) -> tuple[int | None, str]:
@@ -207,7 +230,7 @@ def _find(hunk: Hunk, lines: list[str], done: int, expected: int) -> tuple[int |
         if places:
             return places.pop(), ""
     if hunk.removed:
-        return None, "finds those lines changed or gone"
+        return None, _GONE
     return None, "finds the lines around it changed"
 
 
