@@ -22,7 +22,7 @@ from wizard.scriptlines import (
     LaunchLabels,
     Option,
 )
-from wizard.scripttexts import comment, difference, head, mark
+from wizard.scripttexts import comment, difference, head, literal, mark
 
 
 def options(preset: Preset, launch: LaunchLabels | None, rank: int = 0) -> list[Option]:
@@ -47,7 +47,7 @@ def container_text(preset: Preset, node: Node, launch: LaunchLabels | None) -> s
         _sources(preset),
         _detached(preset, node) if preset.makes("detached") else _attached(preset, node),
     ]
-    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+    return literal("\n\n".join("\n".join(block) for block in blocks if block) + "\n")
 
 
 def _is_the_guides(preset: Preset) -> bool:
@@ -197,4 +197,4 @@ def _guide_container(preset: Preset, node: Node) -> str:
         *notes,
         f'{command} "$IMAGE" bash',
     ]
-    return "\n".join(lines) + "\n"
+    return literal("\n".join(lines) + "\n")
