@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -16,6 +17,22 @@ from screens.widgets.palette import plain
 from wizard.parameters import PARAMETERS, Parameter
 from wizard.recipevalues import RecipeValue
 from wizard.review import Review
+
+
+class Entries(TextArea):
+    """A field of several lines; the arrow keys leave it at its ends, as they leave every other."""
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """Go a line down, or from the last one to the next field."""
+        if not select and self.cursor_at_last_line:
+            raise SkipAction
+        super().action_cursor_down(select)
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """Go a line up, or from the first one to the previous field."""
+        if not select and self.cursor_at_first_line:
+            raise SkipAction
+        super().action_cursor_up(select)
 
 
 class Field(Vertical):
@@ -34,7 +51,7 @@ class Field(Vertical):
             if self.parameter.lines == 1:
                 yield Input(self._text, placeholder=placeholder, compact=True)
             else:
-                area = TextArea(
+                area = Entries(
                     self._text, placeholder=placeholder, compact=True, highlight_cursor_line=False
                 )
                 area.cursor_blink = False

@@ -206,10 +206,9 @@ class PreviewScreen(StepScreen):
         problem = review.problem()
         if self._page == DIFFERENCES:
             self.say(*self.query_one(ComparisonPage).sentence)
-        elif review.error:
-            again = "" if review.problems else " Press r to try again."
-            self.say(f"{review.error}{again}", "fail")
-        elif problem is not None and review.checked:
+        elif review.error and not review.problems:
+            self.say(f"{review.error} Press r to try again.", "fail")
+        elif problem is not None and (review.checked or review.problems):
             self.say(f"{glyph('fail')} This blocks the launch: {problem.text}", "fail")
         elif not review.checked:
             self.say("Checking the scripts ..." if review.scripts else "")

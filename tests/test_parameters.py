@@ -40,13 +40,16 @@ CONTAINER = {
 }
 
 
+REST: dict[str, Any] = {"deviations": {"shm": False, "init": False}, "strict_guide": True}
+
+
 def keys(chosen: Preset) -> dict[str, Any]:
-    found = Draft.from_preset(chosen.model_dump(mode="json", exclude_defaults=True)).extra
-    return {k: v for k, v in found.items() if k in ("serve", "container")}
+    return Draft.from_preset(chosen.model_dump(mode="json", exclude_defaults=True)).extra
 
 
 def test_every_key_is_in_a_field_and_comes_back_out_of_it() -> None:
-    before = keys(preset("A3", "bf16", serve=SERVE, container=CONTAINER))
+    before = keys(preset("A3", "bf16", serve=SERVE, container=CONTAINER, **REST))
+    assert set(before) == {"serve", "container", *REST}
     after: dict[str, Any] = {}
     for parameter in PARAMETERS:
         after = with_text(after, parameter, text_of(before, parameter))
@@ -57,8 +60,17 @@ def test_every_key_is_in_a_field_and_comes_back_out_of_it() -> None:
         assert with_text(before, parameter, text_of(before, parameter)) == before
 
 
+def test_a_switch_is_answered_by_yes_or_no() -> None:
+    wanted = with_text({}, BY_ID["api_key"], "Y")
+    assert wanted == {"serve": {"api_key": True}}
+    assert text_of(wanted, BY_ID["api_key"]) == "yes"
+    assert with_text(wanted, BY_ID["api_key"], "no") == {"serve": {"api_key": False}}
+    off = with_text({}, BY_ID["deviations"], "shm, init\nexec\n")
+    assert off == {"deviations": {"shm": False, "init": False, "exec": False}}
+
+
 def test_a_field_that_is_cleared_goes_back_to_the_recipe() -> None:
-    found = keys(preset("A3", "bf16", serve=SERVE, container=CONTAINER))
+    found = keys(preset("A3", "bf16", serve=SERVE, container=CONTAINER, **REST))
     for parameter in PARAMETERS:
         found = with_text(found, parameter, " ")
     assert found == {}
@@ -76,6 +88,8 @@ def test_a_field_that_is_cleared_goes_back_to_the_recipe() -> None:
         ("args", "--max-num-seqs 3", "line 1: --max-num-seqs has a field of its own, Max seq"),
         ("args", "--a 'x", "line 1: a quotation mark is not closed"),
         ("args", "--a 'x' y", "is more than one value"),
+        ("api_key", "s3cret", "'s3cret' is neither yes nor no"),
+        ("strict_guide", "maybe", "'maybe' is neither yes nor no"),
         ("env", "A=1\nB", "line 2: 'B' is not NAME=value or drop NAME"),
     ],
 )
@@ -144,6 +158,8 @@ def test_where_nodes_differ_both_values_are_told() -> None:
         ("serve.env", "X: y", "env"),
         ("container.mounts[1]", "x", "mounts"),
         ("container.os", "x", "os"),
+        ("serve.api_key", "x", "api_key"),
+        ("deviations", "x", "deviations"),
         ("nodes[0].host", "x", None),
     ],
 )

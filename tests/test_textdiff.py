@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.textdiff import Kind, changed_spans, compare, unified
+from wizard.textdiff import Kind, changed_spans, compare, differing, unified
 
 _LINES = st.lists(st.sampled_from(["", "a", "b c", "b d", "--x 1 \\", "--x 2 \\"]), max_size=14)
 _TEXTS = _LINES.map(lambda lines: "".join(f"{line}\n" for line in lines))
@@ -74,3 +74,12 @@ def test_versions_of_a_line_stand_beside_each_other() -> None:
         (Kind.CHANGED, "--seed 102", "--seed 7"),
     ]
     assert changed_spans("--seed 1024", "--seed 7") == ([(7, 11)], [(7, 8)])
+
+
+def test_of_long_values_the_pieces_that_differ_are_told() -> None:
+    assert differing("a", "b") == ("a", "b")
+    one, other = f"{'x' * 300}[16]{'y' * 300}", f"{'x' * 300}[32]{'y' * 300}"
+    here, there = differing(one, other)
+    assert here == f"…{'x' * 19}[16]{'y' * 37}…"
+    assert there == here.replace("16", "32")
+    assert differing("z" * 61, "not given") == ("z" * 60 + "…", "not given")

@@ -29,6 +29,7 @@ class Parameter:
         number: int or float where only such is right.
         lines: how many lines the field has; more than one means one entry per line.
         droppable: whether ``none`` is an answer.
+        switch: whether the answer is yes or no.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Parameter:
     number: type[int] | type[float] | None = None
     lines: int = 1
     droppable: bool = False
+    switch: bool = False
 
     @property
     def key(self) -> str:
@@ -51,6 +53,7 @@ def _argument(label: str, name: str, number: type[int] | type[float] = int) -> P
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter("port", "API port", ("serve", "port"), int),
     Parameter("rpc_port", "RPC port", ("serve", "rpc_port"), int),
+    Parameter("api_key", "API key wanted", ("serve", "api_key"), switch=True),
     Parameter("model", "Model path", ("serve", "model")),
     _argument("Max model length", "--max-model-len"),
     _argument("Max sequences", "--max-num-seqs"),
@@ -65,10 +68,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("mounts", "More mounts", ("container", "mounts"), lines=3),
     Parameter("args", "More arguments", ("serve", "args"), lines=3),
     Parameter("env", "More variables", ("serve", "env"), lines=3),
+    Parameter("strict_guide", "Exactly the guide", ("strict_guide",), switch=True),
+    Parameter("deviations", "Deviations off", ("deviations",), lines=4),
 )
 BY_ID = {parameter.id: parameter for parameter in PARAMETERS}
 _OWN_FIELD = {p.id for p in PARAMETERS if p.id.startswith("--")}
 _ELSEWHERE = {PORT: "API port", RPC_PORT: "RPC port"}
+_SWITCHED = {"yes": True, "y": True, "no": False, "n": False}
 _MISSING = object()
 
 
@@ -88,6 +94,10 @@ def text_of(keys: Mapping[str, Any], parameter: Parameter) -> str:
         )
     if parameter.id == "mounts":
         return "\n".join(str(item) for item in value)
+    if parameter.id == "deviations":
+        return "\n".join(name for name, made in value.items() if made is False)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return NONE if value is None else as_text(value)
 
 
@@ -105,6 +115,11 @@ def with_text(keys: Mapping[str, Any], parameter: Parameter, text: str) -> dict[
     """
     found = dict(keys)
     group, *rest = parameter.path
+    if parameter.id == "deviations":
+        names = text.replace(",", " ").split()
+        return _filled(found | {group: dict.fromkeys(names, False)})
+    if not rest:
+        return _filled(_set(found, group, parameter, text))
     inner = dict(found.get(group) or {})
     if parameter.id == "args":
         had = inner.get("args") or {}
@@ -119,8 +134,11 @@ def with_text(keys: Mapping[str, Any], parameter: Parameter, text: str) -> dict[
     else:
         inner = _set(inner, rest[0], parameter, text)
     inner = {k: v for k, v in inner.items() if v not in ({}, [])}
-    found[group] = inner
-    return {k: v for k, v in found.items() if v != {}}
+    return _filled(found | {group: inner})
+
+
+def _filled(keys: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in keys.items() if v != {}}
 
 
 def _set(keys: dict[str, Any], name: str, parameter: Parameter, text: str) -> dict[str, Any]:
@@ -135,6 +153,10 @@ def _set(keys: dict[str, Any], name: str, parameter: Parameter, text: str) -> di
 
 
 def _value(parameter: Parameter, text: str) -> object:
+    if parameter.switch:
+        if text.lower() not in _SWITCHED:
+            raise ValueError(f"{text!r} is neither yes nor no")
+        return _SWITCHED[text.lower()]
     if parameter.number is None:
         return text
     what = "a whole number" if parameter.number is int else "a number like 0.9"
@@ -221,6 +243,8 @@ def concerned(path: str, message: str) -> Parameter | None:
             return parameter
     if path.startswith("serve.args."):
         return BY_ID["args"]
+    if path.startswith("deviations"):
+        return BY_ID["deviations"]
     if path.startswith("container.mounts"):
         return BY_ID["mounts"]
     return BY_ID["env"] if path.startswith("serve.env") else None

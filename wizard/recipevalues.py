@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from wizard import scriptlines, servelines
+from wizard.deviations import switches
 from wizard.parameters import PARAMETERS
 from wizard.presetmodel import ContainerSpec, Preset, ServeSpec
 from wizard.recipes.model import PORT, RPC_PORT, Provenance
@@ -52,6 +53,9 @@ def recipe_values(preset: Preset) -> dict[str, RecipeValue]:
         "name": RecipeValue(bare.container.name),
         "shm_size": _shm(bare),
         "mounts": RecipeValue("", why="SOURCE:DESTINATION[:ro], one per line"),
+        "api_key": RecipeValue("no"),
+        "strict_guide": RecipeValue("", why="no; yes: for use by hand, not to be launched"),
+        "deviations": RecipeValue("", why=f"one per line: {', '.join(switches())}"),
         "args": RecipeValue("", why="--name value, --name, or drop --name; one per line"),
         "env": RecipeValue("", why="NAME=value, or drop NAME; one per line"),
     }

@@ -17,8 +17,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
+from wizard.textdiff import differing
+
 CONTEXT = 3  # lines around a change, as diff -u has them
 _CONTINUED = " \\"  # the end of a line whose command goes on
+_PIECE = 40  # characters of a long line that a sentence shows
 _GONE = "finds those lines changed or gone"
 _HEAD = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
@@ -45,6 +48,9 @@ class Hunk:
             return f"adds {_words(self.added)}"
         if not self.added:
             return f"takes out {_words(self.removed)}"
+        if len(self.removed) == len(self.added) == 1:
+            old, new = differing(self.removed[0].strip(), self.added[0].strip(), _PIECE)
+            return f"makes {old!r} into {new!r}"
         return f"makes {_words(self.removed)} into {_words(self.added)}"
 
 
@@ -180,16 +186,17 @@ def apply(patch: str, text: str) -> Applied:
     conflicts, mine = [], set[int]()
     done, drift = 0, 0  # the lines before ``done`` are written; how far the text has moved
     for hunk in parse(patch):
+        added = hunk.added
         at, why = _find(hunk, lines, done, hunk.at + drift)
         if at is None and why == _GONE and (other := _otherwise_ended(hunk)) is not None:
             at, _ = _find(other, lines, done, hunk.at + drift)
-            hunk = hunk if at is None else other
+            added = other.added
         if at is None:
             conflicts.append(Conflict(hunk, why))
             continue
         new += lines[done:at]
-        mine |= set(range(len(new), len(new) + len(hunk.added)))
-        new += hunk.added
+        mine |= set(range(len(new), len(new) + len(added)))
+        new += added
         done, drift = at + len(hunk.removed), at - hunk.at
     return Applied(joined(new + lines[done:]), tuple(conflicts), frozenset(mine))
 

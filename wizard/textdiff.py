@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 
 # the first word; of an assignment the name, of a comment three words
 _SUBJECT = re.compile(r"\s*(?:export\s+|exec\s+)?(#(?:\s*\S+){1,3}|[^\s=#]+)")
 
 CONTEXT = 3  # unchanged lines shown around a change
+PIECE = 60  # characters of a long value that are shown where it differs from another
 
 
 class Kind(StrEnum):
@@ -181,3 +183,17 @@ def _hunk(start: tuple[int, int], rows: Sequence[Row]) -> list[str]:
         removed += [f"-{row.left}"] if row.kind in (Kind.REMOVED, Kind.CHANGED) else []
         added += [f"+{row.right}"] if row.kind in (Kind.ADDED, Kind.CHANGED) else []
     return lines
+
+
+def differing(one: str, other: str, limit: int = PIECE) -> tuple[str, str]:
+    """Return two values as they are, or of longer ones the pieces in which they differ."""
+    if max(len(one), len(other)) <= limit:
+        return one, other
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    start = max(0, same - limit // 3)
+
+    def piece(text: str) -> str:
+        end = start + limit
+        return f"{'…' * (start > 0)}{text[start:end]}{'…' * (len(text) > end)}"
+
+    return piece(one), piece(other)

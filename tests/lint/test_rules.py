@@ -78,6 +78,7 @@ SPOILED = [
     (A3, 1, "vllm serve /root", "vllm serve /boot", "nodes-differ", "vllm serve", "same weights"),
     (A3, 1, "--max-model-len 17450", "--max-model-len 17k", "nodes-differ", "-len", "the same"),
     (A3, 1, "--enable-expert-parallel \\\n", "", "nodes-differ", "vllm serve", "the same"),
+    (A3, 1, "[16]", "[8]", "nodes-differ", "additional", 'batch_sizes":[8]}} here'),
     (A3, 1, "BUFFSIZE=1024", "BUFFSIZE=512", "variables-differ", "BUFFSIZE", "the same"),
     (A3, 0, "rpc-port 13389", "rpc-port 8000", "ports-equal", "rpc-port", "different"),
     (A3, 0, "--port 8000", "--port 80", "port-range", "--port", "1024"),

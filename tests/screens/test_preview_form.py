@@ -66,10 +66,14 @@ async def test_every_field_can_be_reached_by_down_alone(world: World, open_wizar
         await until(pilot, lambda: pilot.app.screen.query(Field))
         fields = list(pilot.app.screen.query(Field))
         await until(pilot, lambda: fields[0].has_focus_within)
-        single = sum(field.parameter.lines == 1 for field in fields)
-        await pilot.press(*["down"] * single, "tab", "tab")  # a tab leaves a field of lines
+        await pilot.press(*["down"] * (len(fields) - 1))
         await until(pilot, lambda: fields[-1].has_focus_within)
         await until(pilot, lambda: fields[-1].region.bottom <= 21)
+        await pilot.press(*"shm", "enter", *"nonsense")  # Enter is a new line there, up goes up it
+        await until(pilot, lambda: "'nonsense' is no deviation" in shown(pilot))
+        await pilot.press("up", "up", *"yes")
+        assert fields[-2].has_focus_within
+        assert session.draft.extra["strict_guide"] is True
         fields[0].query_one(Input).focus()
         await pilot.pause()
         await pilot.press("up")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from wizard.lint.call import Call, Option
 from wizard.lint.model import Place
 from wizard.presetmodel import Preset
+from wizard.textdiff import differing
 
 # What may differ (facts: launch.md): rank, headless, addresses and memory utilisation.
 _OWN = frozenset(
@@ -126,8 +127,9 @@ def _same(first: Call, call: Call, place: Place) -> None:
         option = other or one
         assert option is not None
         line = other.line if other else call.line
+        here, there = differing(_words(other), _words(one))
         text = (
-            f"{option.name} is {_words(other)} here and {_words(one)} on node {first.rank} "
+            f"{option.name} is {here} here and {there} on node {first.rank} "
             f"(line {one.line if one else first.line})."
         )
         tell = place.error if dest in _MUST else place.warning
