@@ -11,15 +11,15 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import asyncssh
 import pytest
 from openssh_lab import OpenSSHLab
 from remote_lab import processes, wait_for
 
-from wizard.cluster import Node
 from wizard.errors import (
     AuthenticationFailed,
     CommandTimeout,
@@ -76,87 +76,96 @@ def _black_hole() -> Iterator[int]:
         yield full.getsockname()[1]
 
 
-async def _beside_a_good_node(lab: OpenSSHLab, bad: Node) -> str:
-    """Connect to a good node and a bad one; return what is said of the bad one."""
-    async with lab.fleet(lab.node(0), bad) as fleet:
+async def _beside_a_good_node(lab: OpenSSHLab, ways: Mapping[str, tuple[str, int]]) -> list[str]:
+    """Connect to a good node and bad ones side by side; return what is said of each bad one.
+
+    ``ways`` are the bad ones' addresses and ports, by names for people.
+    """
+    good = lab.node(0)
+    bad = [
+        replace(good, rank=rank, host=host, port=port)
+        for rank, (host, port) in enumerate(ways.values(), 1)
+    ]
+    async with lab.fleet(good, *bad) as fleet:
         await fleet.remotes[0].connect()
         fleet._dialer.limits = IMPATIENT
         async with asyncio.timeout(IN_TIME):
-            good, (error,) = await asyncio.gather(
+            done, errors = await asyncio.gather(
                 fleet.remotes[0].run("echo in"),
-                asyncio.gather(fleet.remotes[1].connect(), return_exceptions=True),
+                asyncio.gather(*(r.connect() for r in fleet.remotes[1:]), return_exceptions=True),
             )
-        assert good.stdout == b"in\n"
-        assert isinstance(error, Unreachable)
-        assert error.node == 1
+        assert done.stdout == b"in\n"
+    texts = []
+    for rank, (way, error) in enumerate(zip(ways, errors, strict=True), 1):
+        assert isinstance(error, Unreachable), way
+        assert error.node == rank
         assert error.retryable
-    text = str(error)
-    assert text.startswith("node 1 (")
-    assert "\n" not in text
-    assert clean(text) == text
-    return text
+        text = str(error)
+        assert text.startswith(f"node {rank} (")
+        assert "\n" not in text
+        assert clean(text) == text
+        texts.append(text)
+    return texts
 
 
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<html>\r\n"
+# greeting, answer, whether it closes the connection, and what is said of it
+NO_SSH = {
+    "silent": (b"", b"", False, "takes the connection, but nothing answered within 1 s"),
+    "banner": (
+        *(b"SSH-2.0-x\r\n", b"", False),
+        "SSH server answers on port {}, but the login did not end",
+    ),
+    "http": (b"", HTTP, True, "what answers on port {} is a web server"),
+    "http-open": (b"", HTTP, False, "what answers on port {} is a web server"),
+    "smtp": (
+        *(b"220 mail\x1b[31m ESMTP\r\n", b"", False),
+        "is no SSH server; it says: 220 mail ESMTP.",
+    ),
+    "penalty": (b"Not allowed at this time\r\n", b"", True, "PerSourcePenalties"),
+    "binary": (
+        *(b"J\0\0\0\n5.7.1\0\xff\xfe", b"", False),
+        "what answers on port {} is no SSH server.",
+    ),
+    "old": (b"SSH-1.5-old\r\n", b"", False, "is too old for us (SSH-1.5-old)"),
+    "closed": (b"", b"", True, "it closed the connection before the login"),
+}
 
 
-@pytest.mark.parametrize(
-    ("greeting", "answer", "close", "said"),
-    [
-        (b"", b"", False, "takes the connection, but nothing answered within 1 s"),
-        (b"SSH-2.0-x\r\n", b"", False, "SSH server answers on port {}, but the login did not end"),
-        (b"", HTTP, True, "what answers on port {} is a web server"),
-        (b"", HTTP, False, "what answers on port {} is a web server"),
-        (b"220 mail\x1b[31m ESMTP\r\n", b"", False, "is no SSH server; it says: 220 mail ESMTP."),
-        (b"Not allowed at this time\r\n", b"", True, "PerSourcePenalties"),
-        (b"J\0\0\0\n5.7.1\0\xff\xfe", b"", False, "what answers on port {} is no SSH server."),
-        (b"SSH-1.5-old\r\n", b"", False, "is too old for us (SSH-1.5-old)"),
-        (b"", b"", True, "it closed the connection before the login"),
-    ],
-    ids=["silent", "banner", "http", "http-open", "smtp", "penalty", "binary", "old", "closed"],
-)
-async def test_a_port_that_is_no_ssh_server_is_named(
-    openssh: OpenSSHLab,
-    monkeypatch: pytest.MonkeyPatch,
-    greeting: bytes,
-    answer: bytes,
-    close: bool,
-    said: str,
+async def test_ports_that_are_no_ssh_server_are_named(
+    openssh: OpenSSHLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dial, "_DROPPED_S", ())  # how often it tries again is another test's
     await openssh.add()
-    async with _listener(greeting, answer=answer, close=close) as port:
-        bad = _bad(openssh, "127.77.1.1", port)
-        assert said.format(port) in await _beside_a_good_node(openssh, bad)
-
-
-def _bad(lab: OpenSSHLab, host: str, port: int) -> Node:
-    good = lab.node(0)
-    return Node(
-        rank=1,
-        host=host,
-        port=port,
-        user=good.user,
-        identity_file=good.identity_file,
-        known_hosts=good.known_hosts,
-    )
+    async with AsyncExitStack() as stack:
+        ways = {}
+        for name, (greeting, answer, close, _) in NO_SSH.items():
+            listener = _listener(greeting, answer=answer, close=close)
+            ways[name] = ("127.77.1.1", await stack.enter_async_context(listener))
+        texts = await _beside_a_good_node(openssh, ways)
+    for (name, (_, port)), text in zip(ways.items(), texts, strict=True):
+        assert NO_SSH[name][3].format(port) in text, name
 
 
 async def test_refused_black_holed_and_without_a_route(openssh: OpenSSHLab) -> None:
     await openssh.add()
-    with socket.socket() as unused:
+    with socket.socket() as unused, _black_hole() as hole:
         unused.bind(("127.77.1.1", 0))  # bound, and nobody listens
         port = unused.getsockname()[1]
-        text = await _beside_a_good_node(openssh, _bad(openssh, "127.77.1.1", port))
-        assert f"the connection to port {port} was refused" in text
-    with _black_hole() as port:
-        text = await _beside_a_good_node(openssh, _bad(openssh, "127.77.1.1", port))
-        assert f"no answer on port {port} within 1 s" in text
-    # the kernel has no route for a connection to it, whatever the machine's network is
-    text = await _beside_a_good_node(openssh, _bad(openssh, "255.255.255.255", 22))
-    assert "there is no route to it" in text
-    text = await _beside_a_good_node(openssh, _bad(openssh, "no-such-host.invalid", 22))
-    assert "its name cannot be resolved" in text
+        refused, black_holed, unroutable, unnamed = await _beside_a_good_node(
+            openssh,
+            {
+                "refused": ("127.77.1.1", port),
+                "black-holed": ("127.77.1.1", hole),
+                # the kernel has no route for a connection to it, whatever the network is
+                "unroutable": ("255.255.255.255", 22),
+                "unnamed": ("no-such-host.invalid", 22),
+            },
+        )
+    assert f"the connection to port {port} was refused" in refused
+    assert f"no answer on port {hole} within 1 s" in black_holed
+    assert "there is no route to it" in unroutable
+    assert "its name cannot be resolved" in unnamed
 
 
 async def test_a_node_that_comes_up_is_reached_by_trying_it_alone(openssh: OpenSSHLab) -> None:

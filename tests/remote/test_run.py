@@ -12,6 +12,7 @@ import pytest
 from remote_lab import Lab, processes, wait_for
 
 from wizard.errors import CommandTimeout, ConnectionLost
+from wizard.remote import channel
 from wizard.remote.fleet import SSHFleet
 
 
@@ -117,7 +118,10 @@ async def test_a_noisy_login_shell_changes_nothing(lab: Lab, one: SSHFleet) -> N
     assert (done.stdout, done.stderr) == (b"out\n", b"err\n")
 
 
-async def test_a_process_left_in_the_background_does_not_hold_up_the_answer(one: SSHFleet) -> None:
+async def test_a_process_left_in_the_background_does_not_hold_up_the_answer(
+    one: SSHFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "_LINGER_S", 0.2)
     marker = f"9{secrets.randbelow(10**9):09}"
     try:
         done = await one.remotes[0].run(f"sleep {marker} & echo $!", timeout_s=30)
