@@ -168,6 +168,28 @@ async def test_refused_black_holed_and_without_a_route(openssh: OpenSSHLab) -> N
     assert "its name cannot be resolved" in unnamed
 
 
+async def test_hosts_that_never_answer_keep_no_other_waiting(
+    openssh: OpenSSHLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "PLACE_S", 0.2)
+    await openssh.add()
+    good = openssh.node(0)
+    with _black_hole() as port:
+        count = 2 * dial.CONNECTS_AT_ONCE
+        bad = [replace(good, rank=rank, host="127.77.1.1", port=port) for rank in range(count)]
+        patient = Limits(connect_s=600.0)
+        async with openssh.fleet(*bad, replace(good, rank=count), limits=patient) as fleet:
+            *silent, last = fleet.remotes
+            connecting = asyncio.gather(*(remote.connect() for remote in silent))
+            await wait_for(fleet._dialer._gate.locked)
+            async with asyncio.timeout(IN_TIME):
+                await last.connect()
+            assert not connecting.done(), "the others still wait for an answer"
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+
+
 async def test_a_node_that_comes_up_is_reached_by_trying_it_alone(openssh: OpenSSHLab) -> None:
     one, two = await openssh.add(2)
     await two.stop()

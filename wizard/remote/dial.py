@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import asyncssh
@@ -32,6 +33,7 @@ __all__ = ["Dialer", "Limits", "Target"]
 # of the library and half the CPU. The others stay, for servers that do not have it.
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 CONNECTS_AT_ONCE = 8  # sshd's MaxStartups drops some of more than ten; waves lose nothing
+PLACE_S = 2.0  # of a wave; a host that answers no sooner must not keep the others waiting
 _ROUNDS = 8  # of one login: each opens one more key, or adds the password
 # Seconds before the next try when sshd hung up before the login: MaxStartups, nothing was tried.
 _DROPPED_S = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6)
@@ -242,13 +244,32 @@ class Dialer:
     async def _patiently(self, way: _Way, client: login.Login, offer: Offer) -> Connection:
         for delay in _DROPPED_S:
             try:
-                async with self._gate:
+                async with self._place():
                     return await self._connect(way, client, offer)
             except _DROPPED:
                 pass
             await asyncio.sleep(delay * random.uniform(0.7, 1.3))  # noqa: S311 - not for secrets
-        async with self._gate:
+        async with self._place():
             return await self._connect(way, client, offer)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait for a place among those that connect now, and keep it for two seconds at most."""
+        await self._gate.acquire()
+        held = True
+
+        def give_back() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._gate.release()
+
+        timer = asyncio.get_running_loop().call_later(PLACE_S, give_back)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give_back()
 
     async def _connect(self, way: _Way, client: login.Login, offer: Offer) -> Connection:
         try:
