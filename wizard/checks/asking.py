@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from wizard.checks.catalogue import CHECKS, Check
 from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.problems import Problem
+from wizard.checks.tooltext import Parsed, bad
 from wizard.cluster import Node
 from wizard.remote.api import Job, JobResult
 from wizard.remote.text import clean
@@ -86,7 +87,7 @@ def _read(
     key: CellKey, question: Question, node: Node, answer: JobResult, stdout: str, stderr: str
 ) -> Result:
     check = CHECKS[key.check]
-    parsed = check.parse(stdout, stderr, answer.exit_status)
+    parsed = _parsed(check, stdout, stderr, answer.exit_status)
     value = parsed.value
     if key.check == "clock":
         value = {**value, "seen_at": time.time()}  # ours, at the moment that the answer came
@@ -102,6 +103,15 @@ def _read(
         value=value,
         peer_address=question.address,
     )
+
+
+def _parsed(check: Check, stdout: str, stderr: str, exit_code: int) -> Parsed:
+    """Parse an answer; one that no parser bears (a number of 5000 digits) costs its cell alone."""
+    try:
+        return check.parse(stdout, stderr, exit_code)
+    except (ArithmeticError, LookupError, ValueError) as error:
+        text = f"an answer that could not be read ({type(error).__name__})"
+        return bad(Status.ERROR, Problem.NOT_UNDERSTOOD, text)
 
 
 def unanswered(

@@ -47,11 +47,7 @@ def _read(stdout: str, exit_code: int) -> Parsed | None:
     if not devices and others:
         numbers = sorted(map(int, others))
         return with_problems(
-            Parsed(Status.PASS, "", {"devices": {}}),
-            [
-                problem(Problem.CONF_NO_ADDRESS, n, f"device {n} has no address in /etc/hccn.conf")
-                for n in numbers
-            ],
+            Parsed(Status.PASS, "", {"devices": {}}), [no_address(n) for n in numbers]
         )
     if not devices:
         if stdout.strip() or exit_code != 0:
@@ -79,6 +75,12 @@ def problem(kind: Problem, device: int, detail: str) -> dict[str, Any]:
     return {"problem": kind.value, "device": device, "detail": detail}
 
 
+def no_address(device: int) -> dict[str, Any]:
+    """Build the entry of a device that the file gives no address."""
+    text = f"device {device} has no address in /etc/hccn.conf"
+    return problem(Problem.CONF_NO_ADDRESS, device, text)
+
+
 def _problems(devices: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     users: dict[str, list[int]] = defaultdict(list)
@@ -86,7 +88,8 @@ def _problems(devices: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
         device, entry = int(name), devices[name]
         address = entry.get("address", "")
         if not address:
-            continue  # judged with the device count, which the file does not know
+            found.append(no_address(device))  # named, and given nothing
+            continue
         try:
             interface = ip_interface(f"{address}/{entry.get('netmask') or '?'}")
         except ValueError:

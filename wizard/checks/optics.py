@@ -90,10 +90,10 @@ def _judge(
     rx_low, rx_high = limits.get("rx low", RX_LOW), limits.get("rx high", RX_HIGH)
     tx_low, tx_high = limits.get("tx low", TX_LOW), limits.get("tx high", TX_HIGH)
     if rx < _DARK or los.get("rx", 0):
-        text = f"no light comes in (Rx {rx:g} mW, Los flag {los['rx']:#x})"
+        text = f"no light comes in (Rx {rx:g} mW{_flag(los, 'rx')})"
         return bad(Status.FAIL, Problem.OPTIC_NO_LIGHT, text, **value)
     if tx < tx_low or los.get("tx", 0):
-        text = f"the module sends too little light (Tx {tx:g} mW, Los flag {los['tx']:#x})"
+        text = f"the module sends too little light (Tx {tx:g} mW{_flag(los, 'tx')})"
         return bad(Status.FAIL, Problem.OPTIC_POWER, text, **value)
     if rx < rx_low:
         text = f"too little light comes in: Rx {rx:g} mW, at least {rx_low:g} is needed"
@@ -113,6 +113,11 @@ def _judge(
     if weak:
         return bad(Status.WARN, Problem.OPTIC_WEAK, "; ".join(weak), **value)
     return Parsed(Status.PASS, f"light in {rx:g} mW, out {tx:g} mW", value)
+
+
+def _flag(los: dict[str, int], side: str) -> str:
+    """Say what a flag is; not every module prints both."""
+    return f", Los flag {los[side]:#x}" if side in los else ""
 
 
 def _number(text: str) -> float | None:

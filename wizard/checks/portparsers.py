@@ -63,24 +63,26 @@ def _link_stat(text: list[str]) -> Parsed | None:
     downs: list[datetime] = []
     now: datetime | None = None
     listed = False
+    told = 0  # records, or the NA that stands for none
     for raw in text:
         line = _TAG.sub("", raw)
         if found := _COUNT.match(line):
             counts[found[1].lower()] = int(found[2])
         elif found := _NOW.match(line):
             now = _time(found[1])
-        elif _RECORDS.match(line):
-            listed = True
+        elif head := _RECORDS.match(line):
+            listed, told = True, int(head[1] is not None)
         elif listed and (found := _RECORD.match(line)):
             when = _time(found[1])
             if when is None:
                 return None
+            told += 1
             if found[2].lower() == "down":
                 downs.append(when)
         elif _TAG.match(raw):
             return None  # a tagged line that no rule knows, or one that was cut off
-    if now is None or set(counts) != {"up", "down"} or not listed:
-        return None
+    if now is None or set(counts) != {"up", "down"} or not told:
+        return None  # of no kind that we know, or cut off before the records
     value = {**counts, "records": [when.isoformat() for when in downs]}
     recent = sum(timedelta(0) <= now - when <= _WINDOW for when in downs)
     if recent >= FLAPS:

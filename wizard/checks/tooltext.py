@@ -155,6 +155,8 @@ def settle(answer: Parsed | None, stdout: str, stderr: str, exit_code: int) -> P
             Problem.NOT_UNDERSTOOD,
             f"the text is good ({answer.summary}) but the exit code is {exit_code}",
         )
+    if stdout and not stdout.endswith("\n"):  # UP may be all that came of UPDATING
+        return bad(Status.ERROR, Problem.NOT_UNDERSTOOD, "the answer was cut off")
     return answer
 
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import Any
 
 from wizard.checks.expectations import Expectations
-from wizard.checks.hccn_conf import problem, with_problems
+from wizard.checks.hccn_conf import no_address, problem, with_problems
 from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.nodeverdicts import judge_nodes
 from wizard.checks.problems import Problem
@@ -234,11 +234,7 @@ def _hccn_conf(answers: Results, cluster: Cluster) -> Changed:
 
 def _incomplete(file: Result, devices: int) -> list[dict[str, Any]]:
     entries = file.value["devices"]
-    return [
-        problem(Problem.CONF_NO_ADDRESS, n, f"device {n} has no address in /etc/hccn.conf")
-        for n in range(devices)
-        if not entries.get(str(n), {}).get("address")
-    ]
+    return [no_address(n) for n in range(devices) if not entries.get(str(n), {}).get("address")]
 
 
 def _stale(node: int, file: Result, running: Mapping[Device, Interface]) -> list[dict[str, Any]]:
