@@ -40,6 +40,7 @@ class AnswerBook:
         self._nodes = {node.rank: node for node in cluster.nodes}
         self._before: dict[CellKey, Result] = {}
         self.last_run: Mapping[CellKey, Result] = {}  # what an earlier run said, where it counts
+        self._judged: dict[CellKey, None] = {}  # cells that the latest verdicts changed, in order
         self._plain = 0  # open cells that are no pings
 
     def begin(self, keys: list[CellKey]) -> None:
@@ -110,13 +111,19 @@ class AnswerBook:
                 self.board.put(self.answers[result.key])
 
     def judge(self) -> None:
-        """Bring the board in line with the verdicts over all answers."""
+        """Bring the board in line with the verdicts over all answers.
+
+        Only what a verdict changes, or changed before, can differ from what is shown.
+        """
         changed = judge(self.answers, self._cluster, self._expect)
-        for key, answer in self.answers.items():
-            result = changed.get(key, answer)
+        for key in {**self._judged, **changed}:
+            result = changed.get(key) or self.answers.get(key)
             shown = self.board.get(key)
-            if shown != result and not (shown and shown.status is Status.RUNNING):
+            if result is None or shown == result:
+                continue
+            if shown is None or shown.status is not Status.RUNNING:
                 self.board.put(result)
+        self._judged = dict.fromkeys(changed)
 
 
 def _compared(before: Result, now: Result) -> Result:

@@ -149,15 +149,18 @@ class _Mesh:
 
     def _nodes(self) -> Iterable[Reading]:
         """Nodes all of whose pings fail, where the other nodes reach each other."""
-        for node in sorted({rank for key in self.left for rank in _ranks(key)}):
-            mine = [r for r in self.pings if node in _ranks(r.key)]
-            others = [r for r in self.pings if node not in _ranks(r.key)]
-            alone = any(r.status is Status.PASS for r in others)
-            if alone and len({r.key.device for r in mine}) > 1 and self._all_bad(mine):
+        of_node: dict[int, list[Result]] = defaultdict(list)
+        for result in self.pings:
+            for rank in _ranks(result.key):
+                of_node[rank].append(result)
+        passed = sum(r.status is Status.PASS for r in self.pings)
+        for node, mine in sorted(of_node.items()):
+            others_do = passed > sum(r.status is Status.PASS for r in mine)
+            if others_do and len({r.key.device for r in mine}) > 1 and self._all_bad(mine):
                 text = f"node {node} reaches no node and none reaches it; the others do"
                 yield self._reading(
                     Kind.NODE, Problem.PING_NODE, text, [(node, None)],
-                    [key for key in self.left if node in _ranks(key)],
+                    [r.key for r in mine if r.key in self.left],
                 )  # fmt: skip
 
     def _blocks(self) -> Iterable[Reading]:
@@ -222,8 +225,10 @@ class _Mesh:
             (Kind.COLUMN, self.into, self.out, "is reached by nobody, though it reaches all"),
         ):
             for device in sorted(there):
+                if not self._all_bad(there[device]):
+                    continue
                 bad, good = (self._unexplained(c[device]) for c in (there, back))
-                if len(bad) < 2 or not self._all_bad(bad) or not good:
+                if len(bad) < 2 or not good:
                     continue
                 if all(r.status is Status.PASS for r in good):
                     text = f"{name(device)} {words}: one direction only (ARP, routing or an ACL)"
@@ -263,8 +268,13 @@ class _Mesh:
 
     def _all_bad(self, cells: Iterable[Result]) -> bool:
         """Whether all of these fail for no reason known yet, and there are any."""
-        found = self._unexplained(cells)
-        return bool(found) and all(r.key in self.left for r in found)
+        found = False
+        for result in cells:  # most often the first tells
+            if result.key not in self.explained:
+                if result.key not in self.left:
+                    return False
+                found = True
+        return found
 
     def _unexplained(self, cells: Iterable[Result]) -> list[Result]:
         return [r for r in cells if r.key not in self.explained]

@@ -36,11 +36,19 @@ def judge(answers: Results, cluster: Cluster, expect: Expectations | None = None
         cluster: for the number of NPUs that every node must have.
         expect: what the preset needs of the nodes; what is not given is not judged.
     """
+    # Pings are judged by themselves but for those not sent. A full mesh has a hundred thousand
+    # of them, and the event loop waits: they are gone through once.
+    plain = {key: result for key, result in answers.items() if key.peer_node is None}
+    unsent = {
+        key: result
+        for key, result in answers.items()
+        if key.peer_node is not None and result.value.get("problem") == Problem.PING_NO_ADDRESS
+    }
     changed: Changed = {}
     for rule in _RULES:
-        changed.update(rule({**answers, **changed}, cluster))
-    changed.update(judge_nodes({**answers, **changed}, cluster, expect or Expectations()))
-    changed.update(_excused({**answers, **changed}, answers, cluster))
+        changed.update(rule({**plain, **changed}, cluster))
+    changed.update(judge_nodes({**plain, **changed}, cluster, expect or Expectations()))
+    changed.update(_excused({**plain, **unsent, **changed}, plain, cluster))
     return changed
 
 
