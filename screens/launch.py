@@ -14,6 +14,7 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from screens.base import Goto, StepScreen
+from screens.launchplan import doubt_of_scripts, plan_text
 from screens.widgets.causepanel import CausePanel
 from screens.widgets.dialog import Answer, Confirm
 from screens.widgets.glyphs import glyph, known
@@ -93,6 +94,8 @@ class LaunchScreen(StepScreen):
             self._begin_look()
         else:
             await self._show_launch(launch)
+        if not self.session.review.scripts:  # whoever comes here past the preview is warned as well
+            self.session.review.ask()
         self.drain()
 
     def _begin_look(self) -> None:
@@ -124,7 +127,6 @@ class LaunchScreen(StepScreen):
 
     async def _show_launch(self, launch: LaunchLike) -> None:
         self._launch, self._told = launch, None
-        self.query_one("#plan Static", Static).update("\n".join(launch.plan()))
         logs = self.query_one("#logs")
         await logs.remove_children()
         await logs.mount_all(LogPane(rank) for rank in launch.ranks)
@@ -140,7 +142,7 @@ class LaunchScreen(StepScreen):
         now = (
             launch and (launch.revision, launch.state, launch.message),
             (session.launch_error, session.stop_error, session.stopping, session.launch_active),
-            (self._looking, waited, begun),
+            (self._looking, waited, begun, session.review.revision),
         )
         if launch is not None and launch.state != self._last_state:
             if self._last_state in ("starting", "waiting"):
@@ -160,6 +162,8 @@ class LaunchScreen(StepScreen):
             self.query_one(CausePanel).show(self._cause(), "g")
             self.query_one("#plan").display = launch is not None and not begun
             self.query_one("#logs").display = self.query_one("#ranks").display = begun
+            if launch is not None and not begun:
+                self.query_one("#plan Static", Static).update(plan_text(launch, session.review))
             if launch is not None and begun:
                 self.query_one("#ranks", Static).update(self._ranks(launch))
                 self.query_one(TabLine).set_labels([_tab(rank) for rank in launch.ranks])
@@ -288,7 +292,7 @@ class LaunchScreen(StepScreen):
     async def _ask_launch(self, launch: LaunchLike) -> None:
         count = len(launch.ranks)
         question = f"Launch on {'1 node' if count == 1 else f'{count} nodes'} now?"
-        if doubt := self._doubt():
+        for doubt in filter(None, (self._doubt(), doubt_of_scripts(self.session.review))):
             question += f"\n\n{doubt}"
         answers: tuple[Answer, ...] = (("cancel", "Cancel", "default"), ("go", "Launch", "success"))
         if await self.app.push_screen_wait(Confirm(question, answers)) != "go":

@@ -227,6 +227,11 @@ class Review:
                 return Problem(f"{remark.where}: {remark.text}", script=key, line=remark.line)
         return None
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the linter says of the scripts that does not block the launch, with its place."""
+        return [str(remark) for remark in self.remarks if remark.severity != "error"]
+
     # -- comparing
 
     def compare(self, against: Against, *, again: bool = False) -> None:

@@ -42,6 +42,16 @@ async def test_it_asks_before_it_launches(world: World, open_wizard: Open) -> No
         assert world.launch.calls == ["attach", "start", "follow"]
 
 
+async def test_what_the_linter_warns_of_stands_above_the_plan_and_in_the_question(
+    world: World, open_wizard: Open
+) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "! node0/serve.sh:21: warning: The API" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: "1 warning about the scripts; none blocks" in shown(pilot))
+
+
 async def test_stages_and_logs_are_shown_until_it_serves(world: World, open_wizard: Open) -> None:
     session = started(world, Step.LAUNCH)
     async with open_wizard(session) as pilot:
