@@ -131,7 +131,9 @@ class ParameterForm(VerticalScroll, can_focus=False):
             field.tell(review.text(name), review.values.get(name), review.problems.get(name, ""))
 
     def focus_on(self, parameter: Parameter | None = None) -> None:
-        """Put the cursor into a field, the first one when none is named."""
+        """Put the cursor into a field, the first one when none is named; not on another page."""
+        if not self.display:
+            return
         if not any(field.is_mounted for field in self.query(Field)):
             self.call_after_refresh(self.focus_on, parameter)
             return

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.widgets import Button, Input, TextArea
 
 from screens.base import Goto, StepScreen
@@ -15,11 +14,12 @@ from screens.comparison import ComparisonPage
 from screens.parameterform import ParameterForm
 from screens.saving import save_as_preset
 from screens.scripteditor import ScriptEditor
+from screens.scriptremarks import first_change, remark_lines, signs
 from screens.widgets.dialog import Answer, Confirm
 from screens.widgets.diffview import DiffView
 from screens.widgets.glyphs import glyph
-from screens.widgets.palette import COLOURS, plain
-from screens.widgets.remarklist import Line, RemarkList
+from screens.widgets.palette import plain
+from screens.widgets.remarklist import RemarkList
 from screens.widgets.scriptarea import ScriptArea
 from screens.widgets.tabline import TabLine
 from wizard.errors import WizardError
@@ -39,10 +39,10 @@ class PreviewScreen(StepScreen):
     help_text = (
         "Left and Right (F2 and F3 while you type) change the page, o the node. container.sh\n"
         "makes the container, serve.sh runs inside it; e edits the text, d drops your edits.\n"
-        "Parameters are fields: an empty one has the recipe's value. Differences compare the\n"
-        "scripts with the guide, the saved preset, node 0 or the last launch (c); n and p go\n"
-        "from change to change. Remarks stand under a script: Tab goes there, Enter to the\n"
-        "line. Errors block the launch, warnings do not. y copies the page."
+        "Parameters are fields (Down goes into them): an empty one has the recipe's value.\n"
+        "Differences compare the scripts with the guide, the saved preset, node 0 or the last\n"
+        "launch (c); n and p go from change to change. Remarks stand under a script: Tab goes\n"
+        "there, Enter to the line. Errors block the launch, warnings do not. y copies the page."
     )
     CSS_PATH = "preview.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,6 +50,7 @@ class PreviewScreen(StepScreen):
         Binding("left", "page(-1)", "Page", show=False, id="preview.left", priority=True),
         Binding("f3", "turn(1)", "Page", id="preview.next"),
         Binding("f2", "turn(-1)", "Previous page", show=False, id="preview.previous"),
+        Binding("down,enter", "enter", "To the fields", show=False, id="preview.enter"),
         Binding("o", "node", "Node", id="preview.node"),
         Binding("e", "edit", "Edit", id="preview.edit"),
         Binding("d", "drop", "Drop my edits", show=False, id="preview.drop"),
@@ -151,47 +152,23 @@ class PreviewScreen(StepScreen):
             label = plain(name)
             if name in SCRIPTS and review.is_edited(key(self._rank, name)):
                 label += plain(" *edited", "$text-accent")
-            if sign := self._sign(name):
-                label += sign
+            if name == PARAMETERS:
+                label += signs(["fail"] * len(review.problems))
+            elif name in SCRIPTS:
+                found = remark_lines(review, key(self._rank, name))
+                label += signs([line.status for line in found])
             labels.append(label)
         self.query_one("#pages", TabLine).set_labels(labels)
-
-    def _sign(self, page: str) -> Content | None:
-        """How many errors and warnings a page has, on the node that is shown."""
-        found = dict.fromkeys(("fail", "warn"), 0)
-        if page == PARAMETERS:
-            found["fail"] = len(self._review.problems)
-        elif page in SCRIPTS:
-            for line in self._lines(key(self._rank, page)):
-                found[line.status] += 1
-        parts = [
-            plain(f" {glyph(status)}{count}", COLOURS[status])
-            for status, count in found.items()
-            if count
-        ]
-        return plain("").join(parts) if parts else None
-
-    def _lines(self, script: str) -> list[Line]:
-        review = self._review
-        found = [
-            Line("fail", 0, f"{text}.", "e edits, d drops")
-            for text in review.conflicts.get(script, ())
-        ]
-        for remark in review.remarks:
-            if key(remark.rank, remark.file) == script:
-                status = "fail" if remark.severity == "error" else "warn"
-                found.append(Line(status, remark.line, remark.text, remark.right))
-        return sorted(found, key=lambda line: line.status)  # errors first
 
     def _show_script(self) -> None:
         review, area = self._review, self.query_one("#text", ScriptArea)
         if not any(script.key == self._key for script in review.scripts):
             return
-        script, lines = review.script(self._key), self._lines(self._key)
+        script, lines = review.script(self._key), remark_lines(review, self._key)
         if area.text != script.text:
             row = area.cursor_location[0]
             if self._page == PARAMETERS:  # beside the form, show what the answer changed
-                row = _first_change(area.text, script.text, row)
+                row = first_change(area.text, script.text, row)
             area.load_text(script.text)
             area.show_line(row + 1)
         words = {"fail": "error", "warn": "warning"}
@@ -229,7 +206,7 @@ class PreviewScreen(StepScreen):
         event.stop()
         self.drain()
         self.refresh_bindings()
-        if event.tabs.id == "pages" and not event.tabs.has_focus:
+        if event.tabs.id == "pages" and self._page != PARAMETERS and not event.tabs.has_focus:
             self._focus_page()
 
     def _focus_page(self) -> None:
@@ -263,6 +240,8 @@ class PreviewScreen(StepScreen):
             )
             tabs = isinstance(self.focused, TabLine) and self.focused.id != "pages"
             return not (typing or tabs)
+        if action == "enter":
+            return self._page == PARAMETERS and self.focused is self.query_one("#pages")
         if action in ("edit", "drop"):
             return self._page in SCRIPTS
         if action == "compare":
@@ -274,7 +253,19 @@ class PreviewScreen(StepScreen):
         pages = self.query_one("#pages", TabLine)
         pages.current = (pages.current + by) % len(PAGES)
 
-    action_turn = action_page
+        if self._page == PARAMETERS:  # not into a field: the next key may be an arrow, or a letter
+            pages.focus()
+
+    def action_turn(self, by: int) -> None:
+        """Show a neighbouring page and go there, also out of a field."""
+        pages = self.query_one("#pages", TabLine)
+        pages.current = (pages.current + by) % len(PAGES)
+        self.drain()
+        self._focus_page()
+
+    def action_enter(self) -> None:
+        """From the pages down to the first field."""
+        self._focus_page()
 
     def action_node(self) -> None:
         """Show the same page of the next node."""
@@ -370,12 +361,3 @@ class PreviewScreen(StepScreen):
             area.focus()
         again = "" if problem.parameter or problem.script else " Press r to try again."
         self.say(f"{glyph('fail')} This blocks the launch: {problem.text}{again}", "fail")
-
-
-def _first_change(before: str, after: str, otherwise: int) -> int:
-    """Return the 0-based number of the first line that is new and no comment."""
-    known = set(before.split("\n"))
-    for number, line in enumerate(after.split("\n")):
-        if line not in known and not line.startswith("#"):
-            return number
-    return otherwise

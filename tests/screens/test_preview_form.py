@@ -18,7 +18,7 @@ async def test_what_is_typed_is_rendered_and_clearing_goes_back(
     session = previewing(world)
     async with open_wizard(session, size=(160, 48)) as pilot:
         await until(pilot, lambda: "#!/" in shown(pilot))
-        await pilot.press("right", "right")
+        await pilot.press("right", "right", "down")
         await until(pilot, lambda: "guide: 8000" in shown(pilot))
         assert "ours: quay.io/ascend/vllm-ascend" in shown(pilot)
         await pilot.press(*"9000")
@@ -62,7 +62,7 @@ async def test_every_field_can_be_reached_by_down_alone(world: World, open_wizar
     session = previewing(world)
     async with open_wizard(session) as pilot:
         await until(pilot, lambda: "#!/" in shown(pilot))
-        await pilot.press("right", "right")
+        await pilot.press("right", "right", "down")
         await until(pilot, lambda: pilot.app.screen.query(Field))
         fields = list(pilot.app.screen.query(Field))
         await until(pilot, lambda: fields[0].has_focus_within)
@@ -80,11 +80,27 @@ async def test_every_field_can_be_reached_by_down_alone(world: World, open_wizar
         await until(pilot, lambda: getattr(pilot.app.focused, "id", "") == "pages")
 
 
+async def test_turning_pages_in_haste_types_nothing_into_a_field(
+    world: World, open_wizard: Open
+) -> None:
+    session = previewing(world)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "#!/" in shown(pilot))
+        await pilot.press("f3", "f3", "f3", "c")  # the form is made while they are pressed
+        await until(pilot, lambda: "with the saved preset" in shown(pilot))
+        await pilot.press("left", "o", "7", "c")
+        await until(pilot, lambda: "API port" in shown(pilot))
+        await pilot.press("right")
+        await until(pilot, lambda: "with the saved preset" in shown(pilot))
+        assert not session.draft.typed
+        assert "serve" not in session.draft.extra
+
+
 async def test_lines_become_arguments_variables_and_mounts(world: World, open_wizard: Open) -> None:
     session = previewing(world)
     async with open_wizard(session, size=(160, 48)) as pilot:
         await until(pilot, lambda: "#!/" in shown(pilot))
-        await pilot.press("right", "right")
+        await pilot.press("right", "right", "down")
         wanted = {"args": "--swap-space 8", "env": "HCCL_CONNECT_TIMEOUT=1200", "mounts": "/d:/d"}
         for field in pilot.app.screen.query(Field):
             if text := wanted.get(field.parameter.id):
