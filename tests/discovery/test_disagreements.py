@@ -107,6 +107,8 @@ A2 = {"devices": 8, "chips": ("910B3",)}
         (odd(1, runtimes=(Runtime("docker", "18.09", "up"),)), "runtime-version", "warns", (1,),
          "18.09 on node 1", "one version"),
         (odd(2, runtime_space=DISK), "disk", "warns", (2,), "20 GB free on /var", "Free some"),
+        (odd(2, root_space=Space("/", "/", 9 * GB, GB), runtime_space=None), "disk", "warns", (2,),
+         "1.0 GB free on /; logs", "Free some"),
         (odd(2, weights=()), "weights-some", "warns", (2,), "lie on nodes 0 and 1, and were not",
          "every node"),
         (lambda _, f: replace(f, weights=()), "weights-none", "warns", (0, 1, 2), "on any node",

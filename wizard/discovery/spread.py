@@ -59,10 +59,8 @@ def _disks(facts: Mapping[int, NodeFacts]) -> Iterator[Disagreement]:
 
 
 def _low(rank: int, space: Space, what: str, needed: int) -> Disagreement:
-    text = (
-        f"node {rank} has {size(space.free)} free on {space.mount} ({space.path}); "
-        f"{what} about {size(needed)}."
-    )
+    place = space.mount if space.path == space.mount else f"{space.mount} ({space.path})"
+    text = f"node {rank} has {size(space.free)} free on {place}; {what} about {size(needed)}."
     right = "Free some, for example by docker system prune."
     return Disagreement("disk", "warns", (rank,), text, right)
 
