@@ -194,6 +194,38 @@ async def test_a_wrong_password_is_tried_on_one_node_once_and_asked_again_only_b
 
 
 @needs_accounts
+@needs_accounts
+async def test_a_password_refused_as_the_last_attempt_is_not_sent_again(
+    openssh: OpenSSHLab,
+) -> None:
+    account = await openssh.account(password="right")
+    (server,) = await openssh.add(password=True, extra=["MaxAuthTries 1"])
+    person = Person("wrong", "right")
+    node = openssh.node(0, user=account.name, identity_file=None)
+    async with openssh.fleet(node, asker=person) as fleet:
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed, match="refused the password"):
+                await fleet.remotes[0].run("true")
+        assert server.logged("Failed password") == 1
+        assert await fleet.connect() == {}
+    assert [attempt for _, _, attempt, _ in person.asked] == [1, 2]
+
+
+async def test_more_keys_than_the_server_bears_are_a_refusal(openssh: OpenSSHLab) -> None:
+    (server,) = await openssh.add(extra=["MaxAuthTries 2"])
+    keys = [generate(openssh.folder, f"unknown{n}") for n in range(3)]
+    config = Path("~/.ssh/config").expanduser()
+    config.write_text("".join(f"IdentityFile {key}\n" for key in keys))
+    config.chmod(0o600)
+    async with openssh.fleet(openssh.node(0, identity_file=None)) as fleet:
+        for _ in range(2):
+            with pytest.raises(
+                AuthenticationFailed, match=r"after too many keys .* IdentitiesOnly"
+            ):
+                await fleet.remotes[0].run("true")
+    assert server.logged("Connection from") == 1
+
+
 async def test_without_anybody_to_ask_a_password_is_said_to_be_needed(
     openssh: OpenSSHLab,
 ) -> None:

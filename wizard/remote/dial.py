@@ -224,6 +224,9 @@ class Dialer:
             except asyncssh.HostKeyNotVerifiable as error:
                 raise hostkeys.explain(target.label, target.rank, error.reason, witness) from error
             except (OSError, asyncssh.Error) as error:
+                if faults.cut_off(error):
+                    client.cut_off = True
+                    return _Attempt(None, client, offer)
                 raise await self._told(way, error) from error
 
     async def _told(self, way: _Way, error: Exception) -> RemoteError:
@@ -247,7 +250,8 @@ class Dialer:
                 async with self._place():
                     return await self._connect(way, client, offer)
             except _DROPPED:
-                pass
+                if client.began:
+                    raise  # it may have been refused
             await asyncio.sleep(delay * random.uniform(0.7, 1.3))  # noqa: S311 - not for secrets
         async with self._place():
             return await self._connect(way, client, offer)

@@ -33,6 +33,13 @@ def needs_greeting(error: Exception) -> bool:
     return isinstance(error, asyncssh.Error) and not isinstance(error, known)
 
 
+def cut_off(error: Exception) -> bool:
+    """Whether the server ended a login after MaxAuthTries attempts: a refusal, in sshd's words."""
+    return isinstance(error, asyncssh.DisconnectError) and (
+        "too many authentication failures" in error.reason.lower()
+    )
+
+
 def connect_error(
     error: Exception,
     who: str,

@@ -25,6 +25,8 @@ class Login(asyncssh.SSHClient):
     Attributes:
         wants_password: the server would take one, and we had none to give.
         gave_password: it was given.
+        began: the host's key has been seen, so that the login may have been tried.
+        cut_off: the server ended it after too many attempts (MaxAuthTries).
         odd: the server asked for something else than a password, by these words.
     """
 
@@ -33,16 +35,20 @@ class Login(asyncssh.SSHClient):
         self._password = password
         self.wants_password = False
         self.gave_password = False
+        self.began = False
+        self.cut_off = False
         self.odd = ""
 
     def validate_host_public_key(
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
     ) -> bool:
         """Ask the witness."""
+        self.began = True
         return self.witness.validate_host_public_key(host, addr, port, key)
 
     def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Ask the witness."""
+        self.began = True
         return self.witness.validate_host_ca_key(host, addr, port, key)
 
     def public_key_auth_requested(self) -> None:
@@ -97,6 +103,13 @@ def refused(
             f"{who} refused the password of the user {user}.",
             node=rank,
             hint="Try again to type it anew; it is not sent twice by itself.",
+        )
+    if login.cut_off:
+        return AuthenticationFailed(
+            f"{who} ended the login of the user {user} after too many keys that it does not know"
+            f" ({keys} were to be offered, and its MaxAuthTries is lower).",
+            node=rank,
+            hint="Name the right one as identity_file, or set IdentitiesOnly in ~/.ssh/config.",
         )
     said = "every key that was offered" if keys else "the login without a key"
     if login.odd:
