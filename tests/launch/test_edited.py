@@ -9,11 +9,12 @@ import pytest
 
 from tests.launch.bench import until
 from tests.launch.test_over_ssh import LIMIT_S, cluster, fleet_of, launch, running_tools
-from wizard import edits, scripts
+from wizard import cli, edits, scripts
+from wizard.commands.render import render
 from wizard.discovery import complete
-from wizard.errors import PresetError
+from wizard.errors import PresetError, RemoteError
 from wizard.launch import deployed
-from wizard.presets import Preset
+from wizard.presets import Preset, dump_preset
 from wizard.textdiff import unified
 
 UTILISATION = "--gpu-memory-utilization"  # one of the few that may differ between nodes
@@ -33,7 +34,9 @@ def with_edit(preset: Preset, key: str, old: str, new: str) -> Preset:
     return edits.keep(preset, script.rank, script.name, script.generated, text)
 
 
-async def test_the_edited_script_is_what_runs_and_what_lies_on_the_node() -> None:
+async def test_the_edited_script_is_what_runs_and_what_lies_on_the_node(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with cluster() as (simulated, given), fleet_of(given) as fleet, asyncio.timeout(LIMIT_S):
         plain = await complete(given, fleet)
         preset = with_edit(plain, "node0/serve.sh", f"{UTILISATION} 0.9 ", f"{UTILISATION} 0.85 ")
@@ -52,7 +55,21 @@ async def test_the_edited_script_is_what_runs_and_what_lies_on_the_node() -> Non
         diffs, _ = await deployed.compare(plain, fleet.remotes)
         (changed,) = [diff for diff in diffs if diff.rows]
         assert changed.title == "node0/serve.sh"
-        assert {f"-{UTILISATION} 0.85 \\", f"+{UTILISATION} 0.9 \\"} <= {*unified(changed)}
+        told = {f"-{UTILISATION} 0.85 \\", f"+{UTILISATION} 0.9 \\"}
+        assert told <= {*unified(changed)}
+        gone = plain.nodes[1].model_copy(update={"port": 1})
+        dead = plain.model_copy(update={"nodes": [plain.nodes[0], gone]})
+        for chosen, status in ((plain, 0), (dead, 3)):  # what one node has is told all the same
+            (tmp_path / "lab.yaml").write_text(dump_preset(chosen))
+            arguments = cli.parse(["render", str(tmp_path / "lab.yaml"), "--diff", "deployed"])
+            if status:
+                with pytest.raises(RemoteError, match="node 1"):
+                    await render(arguments)
+            else:
+                assert await render(arguments) == 0
+            said = capsys.readouterr().out
+            assert told <= {*said.splitlines()}
+            assert f"# node 0: launch {work.launch_id}" in said
         assert await work.stop() == []
         await until(lambda: not running_tools(simulated, "vllm"), limit_s=LIMIT_S)
 
