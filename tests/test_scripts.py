@@ -97,6 +97,7 @@ def test_bf16_on_a2_is_the_guides_bf16_with_four_nodes_of_eight(
 
 @cache
 def all_scripts() -> dict[str, str]:
+    """Every different script, by a name that says where it is from."""
     found: dict[str, str] = {}
     for recipe in recipes.names():
         for choice in filter(lambda c: c.possible, recipes.choices(recipe)):
@@ -119,7 +120,7 @@ def all_scripts() -> dict[str, str]:
             chosen = preset("A3", "w8a8", deviations={switch: False}, serve={"api_key": key})
             for name, text in scripts.render(chosen, launch=LABELS)[0].files.items():
                 found[f"without-{switch}-{key}-{name}"] = text
-    return found
+    return {name: text for text, name in {text: name for name, text in found.items()}.items()}
 
 
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Nothing in a preset is trusted: it may come from anybody. The models are in wiza
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "Preset",
     "PresetStore",
     "ServeSpec",
+    "check_preset",
     "dump_preset",
     "load_preset",
     "parse_preset",
@@ -86,8 +87,17 @@ def parse_preset(text: str, origin: str = "preset") -> Preset:
         raise PresetError(f"{origin} is not valid YAML: {reason}.") from None
     if not isinstance(data, dict):
         raise PresetError(f"{origin} must hold keys and values, such as version: 1.")
+    return check_preset(data)
+
+
+def check_preset(keys: Mapping[str, Any]) -> Preset:
+    """Return the preset of keys and values as YAML has them.
+
+    Raises:
+        PresetError: as :func:`parse_preset`.
+    """
     try:
-        return Preset.model_validate(data)
+        return Preset.model_validate(keys)
     except ValidationError as error:
         raise _preset_error(_problems(error)) from None
 
