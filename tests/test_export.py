@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shlex
@@ -103,6 +104,32 @@ def test_foreign_files_and_edits_are_not_replaced_without_force(
     status, _, stderr = run(capsys, lab, "-o", out)
     assert (status, (out / name).read_text()) == (2, "edited")
     assert "was edited by hand since it was exported. Take the edit in with --import" in stderr
+
+
+def test_a_disk_that_is_full_is_named_and_nothing_half_made_stays(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exportdir, "write_private", full)
+    status, _, stderr = run(capsys, lab, "-o", tmp_path / "out")
+    assert status == 2
+    assert f"{tmp_path / 'out'} cannot be written: No space left on device." in stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["lab.yaml"]
+
+
+def test_a_folder_whose_edits_were_taken_in_is_exported_to_again(
+    lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    run(capsys, lab, "-o", out)
+    edit(out / "node0/serve.sh", "--seed 1024", "--seed 7")
+    assert run(capsys, lab, "-o", out)[0] == 2  # it would be lost
+    assert run(capsys, lab, "--import", out, "--yes")[0] == 0
+    assert run(capsys, lab, "-o", out)[0] == 0
+    assert edits.MARK in (out / "node0/serve.sh").read_text()
+    assert "nothing to take in" in run(capsys, lab, "--import", out, "--yes")[1]
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:

@@ -278,7 +278,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if arguments.debug:
             raise
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        about = f"{error.filename}: " if error.filename else ""
+        print(f"{PROGRAM}: {about}{error.strerror or error}.", file=sys.stderr)
         return 2
     except Exception as error:
         if arguments.debug:

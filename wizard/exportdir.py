@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard import edits
 from wizard.errors import UsageError
 from wizard.export import MANIFEST, Manifest, digest, read_manifest
 from wizard.paths import write_private
@@ -45,9 +46,19 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool = False) -> Non
     manifest last; files of an earlier export that are not written any more go, others stay.
 
     Raises:
-        UsageError: a file that would be replaced is not as an export of ours left it (see --force).
-        OSError: it cannot be written.
+        UsageError: a file that would be replaced is not as an export of ours left it (see --force),
+            or the disk does not take it.
     """
+    try:
+        _write(folder, files, force)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(
+            f"{folder} cannot be written: {why}.", hint="Name a folder on a disk that has room."
+        ) from None
+
+
+def _write(folder: Path, files: Mapping[str, str], force: bool) -> None:
     if not folder.exists() and not folder.is_symlink():
         _write_new(folder, files)
         return
@@ -103,11 +114,19 @@ def _refuse_foreign(folder: Path, files: Mapping[str, str], before: Mapping[str,
             raise UsageError(
                 f"{target} is not of an export of ours.", hint="Use --force to replace it."
             )
-        if path != MANIFEST and _sum(target) != before[path]:
+        if path != MANIFEST and _sum(target) != before[path] and not _taken_in(target, files[path]):
             raise UsageError(
                 f"{target} was edited by hand since it was exported.",
                 hint="Take the edit in with --import, or use --force to replace it.",
             )
+
+
+def _taken_in(path: Path, text: str) -> bool:
+    """Whether a script holds nothing but the edits that ``text`` has as well, the mark apart."""
+    try:
+        return edits.unmarked(_read(path)) == edits.unmarked(text)
+    except (UsageError, OSError):
+        return False
 
 
 def _sum(path: Path) -> str:
