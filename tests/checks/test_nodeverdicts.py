@@ -99,7 +99,7 @@ def test_ports_are_judged_for_the_node_that_needs_them() -> None:
     ports = {0: {8000: "the API", 16666: "HCCL"}, 1: {16666: "HCCL"}}
     found = judge("ports", taken, taken, ports=ports)
     assert said(found) == [("fail", Problem.PORT_TAKEN), PASS]
-    assert found[0].summary == "taken by something else: 8000 (the API)"
+    assert found[0].summary == "taken: 8000 (the API)"
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,49 @@ nodes: [{host: a}, {host: b}]
 """
 
 
+OCCUPIED = {"problem": Problem.NPU_OCCUPIED.value, "problems": [{"problem": "npu-occupied"}]}
+
+
+@pytest.mark.parametrize("ours", [["vllm-ascend"], []])
+def test_what_our_own_launch_uses_is_said_as_such(ours: list[str]) -> None:
+    answers: dict[CellKey, Result] = {}
+    for check, status, value in (
+        ("runtime", Status.PASS, {"version": "26.1.3", "ours": ours}),
+        ("ports", Status.PASS, {"listening": {"8000": ["0.0.0.0"]}}),
+        ("npu_idle", Status.FAIL, OCCUPIED),
+        ("npu_health", Status.FAIL, {"problem": Problem.NPU_UNHEALTHY.value}),
+    ):
+        key = CellKey(0, None, check)
+        answers[key] = Result(key, status, check, value=value)
+    expect = Expectations(ports={0: {8000: "the API"}})
+    changed = judge_nodes(answers, cluster(Node(0, "n0")), expect)
+    port, idle, sick = (
+        {**answers, **changed}[CellKey(0, None, check)]
+        for check in ("ports", "npu_idle", "npu_health")
+    )
+    assert sick.status is Status.FAIL
+    if not ours:
+        assert said([port, idle]) == [
+            ("fail", Problem.PORT_TAKEN),
+            ("fail", Problem.NPU_OCCUPIED),
+        ]
+        return
+    assert said([port, idle]) == [("warn", Problem.OWN_LAUNCH)] * 2
+    assert "problems" not in idle.value
+    assert port.summary == (
+        "our own launch of this preset runs here (vllm-ascend): taken: 8000 (the API)"
+    )
+
+
 def test_what_a_preset_needs() -> None:
     found = of_preset(parse_preset(PRESET))
     assert set(found.ports[0]) == {8000, 13389, 16666}
     assert set(found.ports[1]) == {16666}
     assert found.runtime == "docker"
+    listed = found.words()["ours"]
+    assert listed == f" && docker ps --filter label=v32-wizard.preset={found.name} --format " + (
+        "'{{.Names}}'"
+    )
     assert "/usr/local/dcmi" in found.mounts
     assert "/etc/hccn.conf" not in found.mounts, "mounted only where it exists"
     assert found.mounted

@@ -249,9 +249,9 @@ _ALL = (
     ),
     _node(
         "runtime",
-        "{runtime} info --format '{version}'",
+        "{runtime} info --format '{version}'{ours}",
         hostparsers.parse_runtime,
-        "Whether the container engine runs.",
+        "Whether the container engine runs, and a launch of ours in it.",
     ),
     _node(
         "image",

@@ -34,6 +34,7 @@ class Expectations:
     """What a preset needs of its nodes. Empty values: not known, and not judged.
 
     Attributes:
+        name: of the preset, which a launch of ours is labelled with.
         runtime: ``docker`` or ``podman``.
         image: reference that the container is made of.
         model: folder of the weights on the node; "" when the model is no folder (a repository
@@ -44,6 +45,7 @@ class Expectations:
         ports: TCP ports that must be free, by rank, with what needs each.
     """
 
+    name: str = ""
     runtime: str = "docker"
     image: str = ""
     model: str = ""
@@ -58,11 +60,21 @@ class Expectations:
         quoted = " ".join(shlex.quote(source) for source in self.mounts)
         return {
             "runtime": shlex.quote(self.runtime),
+            "ours": self._ours(),
             "version": "{{.Version.Version}}" if self.runtime == "podman" else "{{.ServerVersion}}",
             "image": shlex.quote(self.image),
             "model": shlex.quote(self.model),
             "mounts": quoted,
         }
+
+    def _ours(self) -> str:
+        """Return what lists the containers of our launch of the preset, behind another command."""
+        if not self.name:
+            return ""
+        from wizard.scriptlines import LABEL_PRESET  # noqa: PLC0415 - as in of_preset
+
+        label = shlex.quote(f"label={LABEL_PRESET}={self.name}")
+        return f" && {shlex.quote(self.runtime)} ps --filter {label} --format '{{{{.Names}}}}'"
 
     def lacks(self, check: str) -> str:
         """Return why a check cannot be asked, "" when it can."""
@@ -88,6 +100,7 @@ def of_preset(preset: Preset) -> Expectations:
     folder, mounted = _host_path(name, pairs)
     sources = tuple(dict.fromkeys(source.rstrip("/") or "/" for source, *_ in pairs))
     return Expectations(
+        name=preset.name,
         runtime=preset.container.runtime,
         image=scripts.image(preset),
         model=folder,

@@ -28,6 +28,7 @@ _ABSENT = re.compile(r"cannot access '?(/dev/[\w*\[\]-]+)'?\s*:\s*no such file",
 _LISTEN = re.compile(r"^LISTEN\s+\d+\s+\d+\s+(\S+):(\d+)\s", re.I)
 _DF = re.compile(r"^(\S.*?)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\d+)%\s+(/.*)$")
 _ENGINE = re.compile(r"^\d+\.\d+[\w.+~-]*$")
+_CONTAINER = re.compile(r"^[A-Za-z0-9][\w.-]+$")
 _NO_ENGINE = re.compile(r"cannot connect to|is the docker daemon running|connection refused", re.I)
 _NO_IMAGE = re.compile(r"no such image|image not known|no such object", re.I)
 _IMAGE = re.compile(r"^(\w+)/(\w+) ((?:sha256:)?[0-9a-f]{12,64})$")
@@ -137,15 +138,20 @@ def parse_disk(stdout: str, stderr: str, exit_code: int) -> Parsed:
 
 
 def parse_runtime(stdout: str, stderr: str, exit_code: int) -> Parsed:
-    """Read the version of the container engine: it must be there, and its daemon up."""
+    """Read the version of the container engine: it must be there, and its daemon up.
+
+    ``value["ours"]``: containers of a launch of this preset, which run now.
+    """
     found = _lines(stdout)
     answer = None
     if _NO_ENGINE.search(stderr):
         answer = bad(Status.FAIL, Problem.RUNTIME_DOWN, "the container engine is not running")
     elif exit_code == 127 or "command not found" in stderr:
         answer = bad(Status.FAIL, Problem.RUNTIME_MISSING, "the container engine is not installed")
-    elif len(found) == 1 and _ENGINE.match(found[0]):
-        answer = Parsed(Status.PASS, f"version {found[0]}", {"version": found[0]})
+    elif found and _ENGINE.match(found[0]) and all(map(_CONTAINER.match, found[1:])):
+        value: dict[str, Any] = {"version": found[0]} | ({"ours": found[1:]} if found[1:] else {})
+        text = f"; our own launch runs: {', '.join(found[1:])}" if found[1:] else ""
+        answer = Parsed(Status.PASS, f"version {found[0]}{text}", value)
     return settle_host(answer, stdout, stderr, exit_code, "the container engine")
 
 

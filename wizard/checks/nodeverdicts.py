@@ -22,6 +22,7 @@ K = TypeVar("K")
 V = TypeVar("V", bound=Hashable)
 
 SKEW_WARN_S, SKEW_FAIL_S = 5.0, 60.0
+_OF_USE = (Problem.PORT_TAKEN, Problem.NPU_OCCUPIED)
 _COMPARED = (".safetensors", ".json", ".py", ".model", ".txt")
 
 
@@ -37,7 +38,7 @@ def judge_nodes(answers: Results, cluster: Cluster, expect: Expectations) -> Cha
         if found is not None:
             changed[key] = found
     now = {**answers, **changed}
-    for several in (_tls, _drivers, _weights_alike, _clocks):
+    for several in (_own_launch, _tls, _drivers, _weights_alike, _clocks):
         changed |= several(now)
     return changed
 
@@ -111,7 +112,7 @@ def _ports(result: Result, node: Node, _c: Cluster, expect: Expectations) -> Res
     taken: Mapping[str, list[str]] = result.value["listening"]
     found = [f"{port} ({use})" for port, use in needed.items() if str(port) in taken]
     if found:
-        return _fail(result, Problem.PORT_TAKEN, f"taken by something else: {', '.join(found)}")
+        return _fail(result, Problem.PORT_TAKEN, f"taken: {', '.join(found)}")
     names = ", ".join(map(str, needed)) or "no port is needed"
     return replace(result, summary=f"free: {names}" if needed else names)
 
@@ -156,6 +157,27 @@ _SINGLE = {
 
 def _good(answers: Results, check: str) -> Iterable[tuple[CellKey, Result]]:
     return ((k, r) for k, r in answers.items() if k.check == check and r.status is Status.PASS)
+
+
+def _own_launch(answers: Results) -> Changed:
+    """What our own launch uses is no fault to chase, though nothing else can start there now.
+
+    Not a pass either: what something else may use beside it does not show.
+    """
+    changed: Changed = {}
+    for key, runtime in _good(answers, "runtime"):
+        if not runtime.value.get("ours"):
+            continue
+        for check in ("ports", "npu_idle"):
+            used = answers.get(key._replace(check=check))
+            if used is None or used.value.get("problem") not in _OF_USE:
+                continue
+            names = ", ".join(runtime.value["ours"])
+            text = f"our own launch of this preset runs here ({names}): {used.summary}"
+            value = {k: v for k, v in used.value.items() if k != "problems"}
+            value["problem"] = Problem.OWN_LAUNCH.value
+            changed[used.key] = replace(used, status=Status.WARN, summary=text, value=value)
+    return changed
 
 
 def _tls(answers: Results) -> Changed:

@@ -83,6 +83,7 @@ class Problem(StrEnum):
     CONF_DUPLICATE = "hccn-conf-duplicate"
     CONF_GATEWAY = "hccn-conf-gateway"
     CONF_STALE = "hccn-conf-stale"
+    OWN_LAUNCH = "own-launch"  # no fault: what uses the node is ours
     PING_LOSS = "ping-loss"
     PING_PARTIAL = "ping-partial"
     PING_HOST_UNREACHABLE = "ping-host-unreachable"

@@ -1,8 +1,8 @@
 """Verdicts that no single command can give: computed from all answers together. Pure.
 
 Each rule looks at what the parsers read and returns the cells whose verdict it changes. Nothing
-here ever turns into a pass: an answer may turn worse, gain words, or be excused (skipped, with the
-reason) where the topology says that it does not apply.
+here ever turns into a pass: an answer may turn worse, gain words, be excused (skipped, with the
+reason) where the topology says that it does not apply, or be a warning where our own launch is it.
 """
 
 from __future__ import annotations
