@@ -35,6 +35,17 @@ def exit_status(run: Checked) -> int:
     return _EXIT[verdict(run)]
 
 
+def unread(run: Checked) -> list[str]:
+    """Return the checks whose answers nobody understood, when nothing else is wrong; else none.
+
+    So it is where a driver words an answer as no rule knows: people can read it themselves.
+    """
+    bad = [r for r in run.board if r.status in (Status.FAIL, Status.ERROR) or not r.status.final]
+    if all(r.value.get("problem") == Problem.NOT_UNDERSTOOD for r in bad):
+        return sorted({r.key.check for r in bad})
+    return []
+
+
 def place(key: CellKey) -> str:
     """Name a cell for people: ``node 1 device 3 → node 0 device 3``."""
     own = f"node {key.node}" + ("" if key.device is None else f" device {key.device}")

@@ -24,6 +24,7 @@ from wizard.troubleshooting.findings import Finding, findings, problems_of
 __all__ = ["Report", "exit_status", "from_json", "make_report", "to_json", "verdict"]
 
 SCHEMA = "v32-wizard/check-report/1"
+_WIRING = ("lldp", "spod")  # checks that tell how the NPUs are joined
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -143,9 +144,10 @@ def _unused(ignore: Ignore, why: str) -> dict[str, str]:
 
 
 def topology_of(run: Run) -> tuple[str, ...]:
-    """Return how the NPUs are joined, in sentences; nothing from a run that does not know."""
+    """Return how the NPUs are joined, in sentences; nothing from a run that did not ask."""
     topology = getattr(run, "topology", None)
-    return (str(topology.text),) if topology is not None else ()
+    asked = any(result.key.check in _WIRING for result in run.board)
+    return (str(topology.text),) if topology is not None and asked else ()
 
 
 def readings_of(run: Run) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from wizard.checks.catalogue import CHECKS
 from wizard.checks.engine import CheckRun
 from wizard.checks.formats import FORMATS
 from wizard.checks.model import Status
+from wizard.checks.outcome import unread
 from wizard.checks.text import to_text
 from wizard.commands.fleet import connected
 from wizard.commands.reports import masked, write
@@ -88,6 +89,12 @@ async def require_passed(preset: Preset, run: CheckRun) -> None:
     if status == 0:
         return
     sys.stderr.write(to_text(found))
+    if names := ",".join(unread(found)):
+        raise RemoteError(
+            f"not launched: what the nodes answered to {names} was not understood.",
+            hint=f"Read it (v32-wizard check PRESET --only {names} --format html -o FILE); "
+            "if nothing is wrong there, launch with --skip-checks.",
+        )
     hint = "Mend what they name, or use --skip-checks."
     if status == RemoteError.exit_status:
         raise RemoteError("not launched: not everything could be checked.", hint=hint)
