@@ -106,7 +106,7 @@ def network(session: Session) -> Content:
     book = session.book
     if book is None or session.checks_running:
         return plain("")
-    parts = [plain(f"Network: {line}", "$text-muted") for line in book.network]
+    parts = []  # what changed first: a narrow screen cuts the end
     if book.since is not None:
         better = all(change.kind == FIXED for change in book.since.changes)
         style = "$text-muted" if not book.since.changes else "$text-warning"
@@ -114,6 +114,7 @@ def network(session: Session) -> Content:
         parts.append(plain(book.since.title, style))
     if book.problem:
         parts.append(plain(book.problem, "$text-warning"))
+    parts += [plain(f"Network: {line}", "$text-muted") for line in book.network]
     return plain("  ").join(parts)
 
 

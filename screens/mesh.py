@@ -35,8 +35,8 @@ class MeshScreen(Screen[None]):
         Binding("escape", "back", "Back", id="pings.back"),
         Binding("n,x", "failure(1)", "Next bad", id="pings.failure", key_display="n"),
         Binding("p", "failure(-1)", "Previous bad", show=False, id="pings.previous_failure"),
-        Binding("g", "every", "Every pair", id="pings.every"),
-        Binding("s", "stop", "Stop, go on", id="pings.stop"),
+        Binding("g", "every", "All pairs", id="pings.every"),
+        Binding("s", "stop", "Stop/go", id="pings.stop"),
         Binding("y", "copy", "Copy", id="pings.copy"),
         Binding("f1,question_mark", "help", "Help", id="pings.help", key_display="F1"),
     ]

@@ -42,7 +42,7 @@ class TroubleshootingScreen(StepScreen):
     )
     CSS_PATH = "troubleshooting.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "rerun", "Re-run this", id="problems.rerun"),
+        Binding("r", "rerun", "Re-run", id="problems.rerun"),
         Binding("a", "all", "Re-run all", id="problems.all"),
         Binding("i", "ignore", "Ignore", id="problems.ignore"),
         Binding("y", "copy", "Copy", id="problems.copy"),

@@ -74,8 +74,8 @@ async def test_slash_shows_what_matches_and_esc_all_again(broken: World, open_wi
         await until(pilot, lambda: broken.runs)
         broken.run.finish()
         await until(pilot, lambda: "node 1, device 3, link  ✗ FAIL" in shown(pilot))
-        await pilot.press("slash", *"device 3 link")
-        await until(pilot, lambda: "Only “device 3 link”" in shown(pilot))
+        await pilot.press("slash", *"npu 3 link")
+        await until(pilot, lambda: "Only “npu 3 link”" in shown(pilot))
         text = shown(pilot)
         assert line_of(text, "link ").split() == ["link", "✗"]
         assert "gateway" not in text
@@ -92,7 +92,7 @@ async def test_a_search_without_a_hit_says_so(broken: World, open_wizard: Open) 
         await until(pilot, lambda: broken.runs)
         broken.run.finish()
         await until(pilot, lambda: "✗ FAIL" in shown(pilot))
-        await pilot.press("slash", *"nonsense", "enter")
+        await pilot.press("slash", *"zz", "enter")
         await until(pilot, lambda: "nothing to show on this node" in shown(pilot))
         assert "Nothing is shown here." in shown(pilot)
         await pilot.press("n")
@@ -111,18 +111,18 @@ async def test_i_ignores_with_a_reason_and_what_follows_goes_with_it(
         await until(pilot, lambda: "node 1, device 3, link  ✗ FAIL" in shown(pilot))
         await pilot.press("i")
         await until(pilot, lambda: "Why may this be ignored?" in shown(pilot))
-        await pilot.press(*"spare port", "enter")
-        await until(pilot, lambda: "IGNORED spare port" in shown(pilot))
+        await pilot.press(*"idle", "enter")
+        await until(pilot, lambda: "IGNORED idle" in shown(pilot))
         text = shown(pilot)
         assert "2 ignored" in text
         assert "✓ None of 228 checks failed" in text
         assert "[i]" in line_of(text, "link ")
         assert session.problem_steps == set()
         (kept,) = session.preset().ignores
-        assert (kept.host, kept.device, kept.reason) == ("10.0.0.12:2202", 3, "spare port")
+        assert (kept.host, kept.device, kept.reason) == ("10.0.0.12:2202", 3, "idle")
 
         await pilot.press("i")
-        await until(pilot, lambda: "This is ignored: spare port" in shown(pilot))
+        await until(pilot, lambda: "This is ignored: idle" in shown(pilot))
         await pilot.press("right", "enter")
         await until(pilot, lambda: "It is judged again" in shown(pilot))
         assert session.preset().ignores == []
@@ -158,9 +158,9 @@ async def test_the_saved_preset_gets_the_ignore(broken: World, open_wizard: Open
         await until(pilot, lambda: "✗ FAIL" in shown(pilot))
         await pilot.press("i")
         await until(pilot, lambda: "Why may this be ignored?" in shown(pilot))
-        await pilot.press(*"spare", "enter")
+        await pilot.press(*"idle", "enter")
         await until(pilot, lambda: "stands in the preset lab" in shown(pilot))
-        assert [i.reason for i in PresetStore().load("lab").ignores] == ["spare"]
+        assert [i.reason for i in PresetStore().load("lab").ignores] == ["idle"]
 
 
 async def test_s_stops_and_goes_on_where_it_was(world: World, open_wizard: Open) -> None:
