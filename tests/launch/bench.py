@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -151,6 +152,7 @@ class FakeNode:
             "HOME": str(self.home),
             "PATH": f"{TOOLS}:{os.environ['PATH']}",
             "FAKE_NODE": str(self.files),
+            "FAKE_PYTHON": sys.executable,
         }
         return await asyncio.create_subprocess_exec(
             "bash",
