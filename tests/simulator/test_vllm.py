@@ -15,7 +15,9 @@ import pytest
 from tests.simulator.bench import LIMIT_S, Running, running
 from wizard import scripts
 from wizard.cluster import Precision, Series
+from wizard.lint.knownflags import known
 from wizard.presets import load_preset
+from wizard.simulator.vllm.arguments import read
 
 # As listed in the shared facts (launch.md): every node, then node 0 alone, then the workers.
 ALL = [
@@ -176,6 +178,22 @@ async def test_a_worker_that_calls_the_wrong_port_waits_and_gives_up() -> None:
         assert "Initializing a V1 LLM engine" not in head
         state = "docker inspect -f '{{.State.Running}}' " + NAME
         assert await made.shells[0].good(state) == "true\n", "node 0 waits for ever"
+
+
+def test_options_that_the_linter_knows_are_taken_and_others_are_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "serve /m -tp 16 --max-log-len 50 --headless --disable-log-stats -dpr 3 --port 9000"
+    found = read(words.split())
+    assert (found.tensor_parallel_size, found.data_parallel_start_rank) == (16, 3)
+    assert (found.headless, found.port, found.served_model_name) == (True, 9000, ["/m"])
+    every = [f for f in known("guide").flags.values() if f.dest != "help" and f.type != "json"]
+    given = [[flag.name, *(["1"] if flag.arity in (1, "+") else [])] for flag in every]
+    assert len(given) > 100
+    assert read(["serve", "/m", *(word for words in given for word in words)]).port == 1
+    with pytest.raises(SystemExit):
+        read(["serve", "/m", "--no-such-flag"])
+    assert "unrecognized arguments: --no-such-flag" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 
 def read(argv: list[str]) -> argparse.Namespace:
     """Parse ``vllm`` arguments; like the real one, exit with status 2 on one that is not known."""
+    found, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        found = _parser(whole=True).parse_args(argv)
+    found.served_model_name = found.served_model_name or [found.model_tag]
+    return found
+
+
+def _parser(*, whole: bool = False) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="vllm", allow_abbrev=False)
     top.add_argument("-v", "--version", action="version", version="0.11.0")
     serve = top.add_subparsers(dest="command", required=True).add_parser(
@@ -20,11 +29,36 @@ def read(argv: list[str]) -> argparse.Namespace:
     for name in _SWITCHES:
         serve.add_argument(name, action="store_true")
     serve.add_argument("--served-model-name", nargs="+")
-    found = top.parse_args(argv)
-    found.served_model_name = found.served_model_name or [found.model_tag]
-    return found
+    if whole:
+        _add_others(serve)
+    return top
 
 
+def _add_others(serve: argparse.ArgumentParser) -> None:
+    """Take what the real one takes as well: other spellings, and options that change nothing here.
+
+    They are the linter's lists, which come from the parsers of vLLM themselves; read as files and
+    only when needed, because every simulated process would wait for them.
+    """
+    ours = {action.dest: action for action in serve._actions}
+    for path in sorted(_FLAGS.glob("*.json")):
+        for name, entry in json.loads(path.read_text("utf-8"))["flags"].items():
+            if name in serve._option_string_actions:
+                continue
+            same = ours.get(entry["dest"])
+            if entry["arity"] == 0:
+                serve.add_argument(name, dest=f"ignored {name}", action="store_true")
+            elif same is not None and same.nargs != 0:
+                kind, nargs = same.type or str, same.nargs
+                serve.add_argument(
+                    name, dest=same.dest, nargs=nargs, type=kind, default=argparse.SUPPRESS
+                )
+            else:
+                several = None if entry["arity"] == 1 else entry["arity"]
+                serve.add_argument(name, dest=f"ignored {name}", nargs=several)
+
+
+_FLAGS = Path(__file__).parents[2] / "lint/flags"
 _VALUES: tuple[tuple[str, Callable[[str], object], object], ...] = (
     ("--host", str, ""),
     ("--port", int, 8000),
