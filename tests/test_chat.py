@@ -236,6 +236,16 @@ async def test_an_error_in_the_midst_of_a_stream(server: Server) -> None:
     assert got == ["one"]
 
 
+async def test_what_the_model_says_acts_on_no_terminal(server: Server) -> None:
+    parts = ["\x1b]0;ow", "ned\x07 a\u202eb", "\x1b", "[2J漢\n", "\ud83d", "c\r\n"]
+    server.replies["/v1/chat/completions"] = sse(*map(said, parts))
+    deltas = await collect(ChatClient(server.socket).stream(TOLD))
+    assert "".join(d.content for d in deltas) == "ned ab[2J漢\n\ufffdc\n"
+    server.replies["/v1/chat/completions"] = status(500, "\x1b[2Jengine\x07 is dead")
+    with pytest.raises(ChatError, match="HTTP 500: engine is dead"):
+        await collect(ChatClient(server.socket).stream(TOLD))
+
+
 async def test_a_stream_that_just_ends_is_an_error(server: Server) -> None:
     server.replies["/v1/chat/completions"] = sse(said("one"), done=False)
     with pytest.raises(ChatError, match="before it was complete"):

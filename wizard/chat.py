@@ -22,6 +22,7 @@ from wizard import apikey
 from wizard.errors import WizardError
 from wizard.presets import Preset
 from wizard.remote.api import Remote
+from wizard.remote.text import clean
 from wizard.scripts import api_port, served_model
 
 _CONNECT_S = 10.0
@@ -225,8 +226,9 @@ def _delta(event: str) -> Delta | None:
     choice = choices[0] if isinstance(choices[0], dict) else {}
     part = choice.get("delta") or {}
     delta = Delta(
-        content=part.get("content") or choice.get("text") or "",
-        reasoning=part.get("reasoning_content") or part.get("reasoning") or "",
+        # a terminal shows it as it comes, so nothing in it may act there, however it is cut
+        content=clean(part.get("content") or choice.get("text") or ""),
+        reasoning=clean(part.get("reasoning_content") or part.get("reasoning") or ""),
         usage=usage if isinstance(usage, dict) else None,
         finish_reason=choice.get("finish_reason") or "",
     )
@@ -257,13 +259,13 @@ def _message(text: str) -> str:
     try:
         body = json.loads(text)
     except ValueError:
-        return text.strip()[:300] or "without a word"
+        return clean(text).strip()[:300] or "without a word"
     if isinstance(body, dict):
         inner = body.get("error", body)
         if isinstance(inner, dict):
             inner = inner.get("message") or inner.get("detail") or inner
-        return str(inner)[:300]
-    return str(body)[:300]
+        return clean(str(inner))[:300]
+    return clean(str(body))[:300]
 
 
 def _unreachable(error: Exception) -> ChatError:

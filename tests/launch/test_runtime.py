@@ -110,6 +110,20 @@ def test_what_an_engine_complains_about(status: int, said: str, words: str) -> N
     assert words in str(engine_error(done(status, err=said), where="node 1", program="docker"))
 
 
+def test_words_of_an_engine_act_on_no_terminal() -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2Jdead\u202e"
+    state = {"Status": hostile, "Error": hostile}
+    config = {"Image": hostile, "Labels": {"v32-wizard.preset": hostile}}
+    entry = {"Id": "ab", "Name": f"/{hostile}", "State": state, "Config": config}
+    (found,) = parse_listing(
+        done(out=f"1\n{json.dumps([entry])}"), where="n", program="d"
+    ).containers
+    assert (found.name, found.status, found.error, found.image) == ("dead",) * 4
+    assert found.labels == {"v32-wizard.preset": "dead"}
+    error = engine_error(done(1, err=hostile), where="node 1", program="docker")
+    assert str(error) == "docker failed on node 1: dead"
+
+
 SS = """State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process
 LISTEN 0      128          0.0.0.0:8000       0.0.0.0:*
 LISTEN 0      128             [::]:13389         [::]:*

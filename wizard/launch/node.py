@@ -27,6 +27,7 @@ from wizard.launch.runtime import (
 )
 from wizard.launch.state import RankState
 from wizard.remote.api import Completed, Remote, Root
+from wizard.remote.text import clean
 from wizard.scriptlines import KEY_DIRECTORY, KEY_FILE
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ class LaunchNode:
         done = await self.run(self.runtime.has_image(image), _QUICK_S)
         if done.exit_status == 0:
             return
-        said = done.stderr.decode("utf-8", "replace").lower()
+        said = clean(done.stderr).lower()
         if "no such image" in said or "not known" in said or "no such object" in said:
             raise LaunchError(
                 f"the image {image} is not on {self.state.label}.",
@@ -192,12 +193,11 @@ class LaunchNode:
         done = await self.run("ss -ltn", _QUICK_S)
         if done.exit_status != 0:
             raise LaunchError(
-                f"ss failed on {self.state.label}: "
-                f"{done.stderr.decode('utf-8', 'replace').strip()[:200]}",
+                f"ss failed on {self.state.label}: {' '.join(clean(done.stderr).split())[:200]}",
                 node=self.state.rank,
                 hint="It comes with the package iproute2 (iproute).",
             )
-        text = done.stdout.decode("utf-8", "replace")
+        text = clean(done.stdout)
         return [port for port in ports if listens(text, port)]
 
     async def remove(self, container: Container, *, grace_s: int = STOP_S) -> list[str]:
@@ -216,7 +216,7 @@ class LaunchNode:
         return problems
 
     def _note(self, done: Completed, verb: str, problems: list[str]) -> None:
-        said = done.stderr.decode("utf-8", "replace").strip()
+        said = " ".join(clean(done.stderr).split())
         if done.exit_status == 0 or "no such" in said.lower():
             return
         problems.append(f"{self.state.label}: {self.runtime.program} {verb} failed: {said[:200]}")

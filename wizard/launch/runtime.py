@@ -15,6 +15,7 @@ from typing import Any
 
 from wizard.errors import LaunchError
 from wizard.remote.api import Completed
+from wizard.remote.text import clean
 from wizard.scriptlines import LABEL_LAUNCH, LABEL_PRESET
 
 STOP_S = 60  # seconds between TERM and KILL: vLLM needs some to give the NPUs back
@@ -174,16 +175,16 @@ def _container(entry: dict[str, Any]) -> Container:
     config = entry.get("Config") or {}
     return Container(
         id=str(entry["Id"]),
-        name=str(entry.get("Name") or "").removeprefix("/"),
-        status=str(state["Status"]).lower(),
+        name=clean(str(entry.get("Name") or "")).removeprefix("/"),
+        status=clean(str(state["Status"])).lower(),
         exit_code=int(state.get("ExitCode") or 0),
         out_of_memory=bool(state.get("OOMKilled")),
-        error=str(state.get("Error") or ""),
-        image=str(config.get("Image") or ""),
+        error=clean(str(state.get("Error") or "")),
+        image=clean(str(config.get("Image") or "")),
         created_at=parse_time(entry.get("Created")),
         started_at=parse_time(state.get("StartedAt")),
         finished_at=parse_time(state.get("FinishedAt")),
-        labels={str(k): str(v) for k, v in (config.get("Labels") or {}).items()},
+        labels={str(k): clean(str(v)) for k, v in (config.get("Labels") or {}).items()},
     )
 
 
@@ -202,7 +203,7 @@ def parse_time(text: object) -> float | None:
 
 def denied(done: Completed) -> bool:
     """Whether the engine runs, but not for the user that we are."""
-    said = (done.stderr or done.stdout).decode("utf-8", "replace").lower()
+    said = clean(done.stderr or done.stdout).lower()
     return (
         done.exit_status != 0
         and "permission denied" in said
@@ -212,7 +213,7 @@ def denied(done: Completed) -> bool:
 
 def engine_error(done: Completed, *, where: str, program: str) -> LaunchError:
     """Make one plain sentence of what the container engine complained about on a node."""
-    said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
+    said = clean(done.stderr or done.stdout).strip()
     last = said.splitlines()[-1][:300] if said else f"exit status {done.exit_status}"
     lowered = said.lower()
     if done.exit_status == 127 or "command not found" in lowered:
