@@ -156,7 +156,8 @@ async def test_docker_that_is_not_for_our_user_is_used_by_sudo(fleet: FakeFleet)
         node.denies = True
     work = await started(fleet)
     assert [n.status for n in fleet.nodes] == ["running", "running"]
-    await work.stop()
+    fleet.nodes[0].listens()
+    assert await work.stop() == []
     assert [n.status for n in fleet.nodes] == ["absent", "absent"]
 
 
