@@ -122,6 +122,7 @@ def test_what_says_nothing_about_a_place_stays() -> None:
     [
         ("address_0=10.1.2.3", "address_0=ip-1.1"),
         ("10.1.2.3:8000", "ip-1.1:8000"),
+        ("a simulated node at 127.145.9.11", "a simulated node at ip-1.1"),
         ("addr fe80::1%eth0", "addr ip6-1%eth0"),
         ("ether 0a:1b:2c:3d:4e:5f", "ether mac-1"),
         ("Chassis 0a1b-2c3d-4e5f", "Chassis mac-1"),

@@ -2,7 +2,7 @@
 
 A name gets the same stand-in wherever it occurs, in every format, so that "the same address twice"
 can still be seen: ``host-1``, ``ip-2.7`` (seventh address of the second /24 network), ``mac-3``,
-``user-1``, ``serial-4``. Masks, loopback and 0.0.0.0 say nothing about a place and stay.
+``user-1``, ``serial-4``. Masks, 127.0.* and 0.0.0.0 say nothing about a place and stay.
 
 It works on the JSON form, which all other formats are made from. Names are found in two passes:
 what the preset and labelled fields of any output name is masked everywhere, labelled or not.
@@ -22,7 +22,8 @@ _MAC = re.compile(
     r"(?<![\w:-])(?:[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}"
     r"|[0-9A-Fa-f]{4}([.-])[0-9A-Fa-f]{4}\2[0-9A-Fa-f]{4})(?![\w:-])"
 )
-_KEEP_V4 = re.compile(r"255\.255\..*|0\.0\.0\.0|127\..*")
+# simulated nodes are at other addresses of 127/8, and are masked as real ones are
+_KEEP_V4 = re.compile(r"255\.255\..*|0\.0\.0\.0|127\.0\..*")
 # fields whose value is a name, in the words of hccn_tool, npu-smi, docker and ssh
 _SERIAL = re.compile(
     r"(?im)\b(?:serial[ _-]*(?:number|num|no\.?)?"
