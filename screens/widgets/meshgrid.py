@@ -33,7 +33,7 @@ class MeshGrid(ScrollView, can_focus=True):
         Binding("down", "move(1,0)", "Down", show=False, id="mesh.down"),
         Binding("left", "move(0,-1)", "Left", show=False, id="mesh.left"),
         Binding("right", "move(0,1)", "Right", show=False, id="mesh.right"),
-        Binding("enter", "open", "Closer", id="mesh.open"),
+        Binding("enter", "open", "Open", id="mesh.open"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"mesh--head", *(f"mesh--{s}" for s in Status)}
     DEFAULT_CSS = """
