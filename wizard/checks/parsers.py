@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from wizard.checks.model import Status
 from wizard.checks.problems import Problem
-from wizard.checks.tooltext import Parsed, bad, lines, only, settle, whole
+from wizard.checks.tooltext import PING_SUMMARY, Parsed, bad, lines, only, settle, whole
 
 _LINK = re.compile(r"^\s*link status\s*:\s*(.*?)\s*$", re.I)
 _NET_HEALTH = re.compile(r"^\s*net health status\s*:\s*(.*?)\s*$", re.I)
@@ -33,9 +33,6 @@ _BARE_PORT = re.compile(
 _SYSTEM_NAME = re.compile(r"^\s*system name tlv\s*:?\s*$", re.I)
 _SYSTEM_DESCRIPTION = re.compile(r"^\s*system description tlv", re.I)
 _PVID = re.compile(r"^\s*pvid\s*:\s*(\d+)", re.I)
-_PING_SUMMARY = re.compile(
-    r"^\s*(\d+) packets? transmitted,\s*(\d+) received,\s*([\d.]+)% packets? loss\s*$", re.I
-)
 _PING_TIME = re.compile(r"^\s*recv seq=\d+,\s*time=([\d.]+)\s*ms\s*$", re.I)
 
 _HEALTH: dict[str, tuple[Status, Problem]] = {
@@ -173,7 +170,7 @@ def parse_ping(stdout: str, stderr: str, exit_code: int) -> Parsed:
     text = lines(stdout)
     everything = "\n".join(text + lines(stderr)).lower()
     times = [float(m[1]) for line in text if (m := _PING_TIME.match(line))]
-    found = {(int(m[1]), int(m[2])): m[3] for line in text if (m := _PING_SUMMARY.match(line))}
+    found = {(int(m[1]), int(m[2])): m[3] for line in text if (m := PING_SUMMARY.match(line))}
     answer = None
     if len(found) == 1:
         (sent, received), loss = found.popitem()

@@ -11,7 +11,7 @@ from ipaddress import ip_interface
 
 from wizard.checks.model import Status
 from wizard.checks.problems import Problem
-from wizard.checks.tooltext import Parsed, bad, lines, only, settle, whole
+from wizard.checks.tooltext import PING_SUMMARY, Parsed, bad, lines, only, settle, whole
 
 _TLS = re.compile(r"^\s*dev_id\s*:\s*\d+\s*,\s*tls switch\s*\[([^\]]*)\]", re.I)
 _NO_CERTIFICATE = re.compile(r"no certificate found", re.I)
@@ -23,9 +23,6 @@ _RECORD = re.compile(r"^(.+?)\s+link (up|down)\s*$", re.I)
 _VNIC_LINK = re.compile(r"^\s*vnic link status\s*:\s*(.*?)\s*$", re.I)
 _VNIC_IP = re.compile(r"^\s*vnic ip ?addr(?:ess)?\s*:\s*(.*?)\s*$", re.I)
 _VNIC_MASK = re.compile(r"^\s*vnic netmask\s*:\s*(.*?)\s*$", re.I)
-_HCCS_SUMMARY = re.compile(
-    r"^\s*(\d+) packets? transmitted,\s*(\d+) received,\s*([\d.]+)% packets? loss\s*$", re.I
-)
 _PLANE = re.compile(r"plane check result\s*=\s*(\S+)\s*$", re.I)
 
 FLAPS = 2  # DOWN records within an hour that make a link a flapping one
@@ -131,7 +128,7 @@ def parse_vnic(stdout: str, stderr: str, exit_code: int) -> Parsed:
 def parse_hccs_ping(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """Read the loss of a ping over HCCS, and that every packet's plane check was clean (0x0)."""
     text = lines(stdout)
-    found = {(int(m[1]), int(m[2])): m[3] for line in text if (m := _HCCS_SUMMARY.match(line))}
+    found = {(int(m[1]), int(m[2])): m[3] for line in text if (m := PING_SUMMARY.match(line))}
     planes = [m[1].lower() for line in text if (m := _PLANE.search(line))]
     answer = None
     if len(found) == 1:

@@ -36,6 +36,11 @@ def bad(status: Status, problem: Problem, summary: str, **value: Any) -> Parsed:
 # driver traces and the tool's own log warnings, which may stand between any two lines
 _NOISE = re.compile(r"^\s*\[(?:[\w./-]+\.(?:c|cc|cpp|h):\d+|WARNING|INFO|DEBUG|EVENT)\]", re.I)
 
+# of a ping over RoCE ("packet loss") and over HCCS ("packets loss"): sent, received, loss in %
+PING_SUMMARY = re.compile(
+    r"^\s*(\d+) packets? transmitted,\s*(\d+) received,\s*([\d.]+)% packets? loss\s*$", re.I
+)
+
 # what tool, kernel and sudo say to who may not
 DENIED = (
     r"permission denied|password is required|terminal is required|not in the sudoers"
