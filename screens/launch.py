@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from screens.base import Goto, StepScreen
-from screens.launchplan import doubt_of_scripts, plan_text
+from screens.launchplan import doubt_of_scripts, nothing_yet, plan_text
 from screens.widgets.causepanel import CausePanel
 from screens.widgets.dialog import Answer, Confirm
 from screens.widgets.glyphs import glyph, known
@@ -200,7 +200,7 @@ class LaunchScreen(StepScreen):
         if session.launch_error:
             return status_text("failed", f"The launch failed: {session.launch_error}")
         if launch.state == "pending":
-            return plain("Nothing runs yet. This is what Launch does:")
+            return plain(f"{nothing_yet(session.review)} This is what Launch does:")
         words = f"{launch.state}: {launch.message}" if launch.message else launch.state
         return status_text(launch.state, words + (f" ({waited})" if waited else ""))
 

@@ -16,9 +16,20 @@ def plan_text(launch: LaunchLike, review: Review) -> Content:
     return Content("\n").join([*lines, *(plain(line) for line in launch.plan())])
 
 
+def nothing_yet(review: Review) -> str:
+    """Return that nothing runs, and what the first lines of the plan are."""
+    if not review.warnings:
+        return "Nothing runs yet."
+    return f"Nothing runs yet; the scripts have {_warnings(review)}."
+
+
 def doubt_of_scripts(review: Review) -> str:
     """Return what is to be said of the warnings when the launch is asked for, or ""."""
-    count = len(review.warnings)
-    if not count:
+    if not review.warnings:
         return ""
-    return f"{count} warning{'s' if count > 1 else ''} about the scripts; none blocks the launch."
+    return f"{_warnings(review)} about the scripts; none blocks the launch."
+
+
+def _warnings(review: Review) -> str:
+    count = len(review.warnings)
+    return f"{count} warning{'s' if count > 1 else ''}"

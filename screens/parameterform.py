@@ -81,6 +81,8 @@ class Field(Vertical):
         elif yours:
             below.update(plain("yours", "$text-muted"))
         below.display = bool(problem) or yours
+        if problem and self.has_focus_within:  # what is wrong must not stay below the fold
+            self.call_after_refresh(self.scroll_visible, animate=False)
         self._value = value
         self._fit_placeholder()
 

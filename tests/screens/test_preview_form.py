@@ -70,7 +70,8 @@ async def test_every_field_can_be_reached_by_down_alone(world: World, open_wizar
         await until(pilot, lambda: fields[-1].has_focus_within)
         await until(pilot, lambda: fields[-1].region.bottom <= 21)
         await pilot.press(*"shm", "enter", *"nonsense")  # Enter is a new line there, up goes up it
-        await until(pilot, lambda: "'nonsense' is no deviation" in shown(pilot))
+        await until(pilot, lambda: "✗ 'nonsense' is no deviation" in shown(pilot))
+        await until(pilot, lambda: fields[-1].region.bottom <= 21)  # the whole of what is wrong
         await pilot.press("up", "up", *"yes")
         assert fields[-2].has_focus_within
         assert session.draft.extra["strict_guide"] is True
