@@ -44,6 +44,20 @@ async def test_a_burst_of_answers_is_one_look(session: Session) -> None:
     assert review.checked
 
 
+@pytest.mark.parametrize(("field", "typed"), [("strict_guide", "yes"), ("deviations", "labels")])
+async def test_what_can_only_be_run_by_hand_is_said_before_the_launch_and_still_rendered(
+    session: Session, field: str, typed: str
+) -> None:
+    session.review.put(field, typed)
+    await session.review.settled()
+    problem = session.review.problem()
+    assert problem is not None
+    assert problem.parameter is not None
+    assert problem.parameter.id == field
+    assert "cannot be supervised" in problem.text
+    assert session.review.scripts
+
+
 async def test_what_blocks_is_told_with_its_place_first_things_first(session: Session) -> None:
     review = session.review
     review.put("args", "--no-such-flag 3")

@@ -6,9 +6,14 @@ What the scripts say about each stands beside the line that it makes (scriptline
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from wizard import recipes
+
+if TYPE_CHECKING:
+    from wizard.presetmodel import Preset
 
 CONTAINER_SWITCHES = {
     "detached": "the container outlives the SSH session; no --rm, no terminal",
@@ -53,3 +58,25 @@ def check(value: dict[str, bool]) -> dict[str, bool]:
         if name not in switches():
             raise ValueError(f"{name!r} is no deviation; there are {', '.join(switches())}")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupervisable:
+    """Why a preset cannot be launched, only rendered: its key, a sentence, and what is right."""
+
+    key: str
+    text: str
+    right: str
+
+
+def unsupervisable(preset: Preset) -> Unsupervisable | None:
+    """Return what keeps a launch of the preset from being supervised, None for nothing."""
+    by_hand = "or run the rendered scripts by hand."
+    if preset.strict_guide:
+        text = "a launch exactly as the guide writes it cannot be supervised."
+        return Unsupervisable("strict_guide", text, f"Set it to false, {by_hand}")
+    for name in NEEDED:
+        if not preset.makes(name):
+            text = f"without it ({CONTAINER_SWITCHES[name]}) a launch cannot be supervised."
+            return Unsupervisable(f"deviations.{name}", text, f"Switch it on again, {by_hand}")
+    return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wizard import edits, scripts, tuning
 from wizard.background import Background
+from wizard.deviations import unsupervisable
 from wizard.errors import PresetError, UsageError, WizardError
 from wizard.parameters import BY_ID, Parameter, concerned
 from wizard.scriptdiffs import Against
@@ -219,6 +220,10 @@ class Review:
             return Problem(f"{BY_ID[name].label}: {text}", parameter=BY_ID[name])
         if self.error or not self.scripts:
             return Problem(self.error or "The scripts are not there yet.")
+        if self.preset and (why := unsupervisable(self.preset)) is not None:
+            parameter = concerned(why.key, why.text)
+            label = parameter.label if parameter else why.key
+            return Problem(f"{label}: {why.text} {why.right}", parameter=parameter)
         for key, found in self.conflicts.items():
             return Problem(f"{key}: {found[0]}.", script=key)
         for remark in self.remarks:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wizard import apikey
-from wizard.deviations import CONTAINER_SWITCHES, NEEDED
+from wizard.deviations import unsupervisable
 from wizard.discovery import is_complete
 from wizard.errors import LaunchError, RemoteError, UsageError, WizardError
 from wizard.launch import report
@@ -101,17 +101,8 @@ class Launch:
         await together(node.refuse_others(name, self.launch_id) for node in self._nodes)
 
     def _require_supervisable(self) -> None:
-        if self.preset.strict_guide:
-            raise UsageError(
-                "strict_guide: a launch exactly as the guide writes it cannot be supervised.",
-                hint="Set it to false, or run the rendered scripts by hand.",
-            )
-        if off := [name for name in NEEDED if not self.preset.makes(name)]:
-            raise UsageError(
-                f"deviations.{off[0]}: without it ({CONTAINER_SWITCHES[off[0]]}) a launch cannot "
-                "be supervised.",
-                hint="Switch it on again, or run the rendered scripts by hand.",
-            )
+        if (why := unsupervisable(self.preset)) is not None:
+            raise UsageError(f"{why.key}: {why.text}", hint=why.right)
 
     async def start(self) -> None:
         """Start all nodes, or none: on any error, and when cancelled, what was made is undone.
