@@ -30,7 +30,7 @@ from wizard.errors import (
 from wizard.remote import dial
 from wizard.remote.api import Job
 from wizard.remote.dial import Limits
-from wizard.remote.faults import connect_error, needs_greeting
+from wizard.remote.faults import needs_greeting
 from wizard.remote.fleet import SSHFleet
 from wizard.remote.text import clean
 
@@ -362,24 +362,6 @@ async def test_a_login_that_ends_by_itself_says_what_it_said(openssh: OpenSSHLab
     assert text.startswith("node 0 (127.78.0.1) could not start bash")
     assert "it said: This account is closed." in text
     assert clean(text) == text
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        asyncssh.ChannelOpenError(2, "no\x1b[31m way\nat all"),
-        asyncssh.DisconnectError(2, "go \x1b]0;x\x07away\r\n", ""),
-        asyncssh.ProtocolError("\u202ebad"),
-        OSError("odd\x9b31m"),
-    ],
-)
-def test_the_other_sides_words_are_clean_in_what_is_said(error: Exception) -> None:
-    for greeting in (None, b"SSH-2.0-\x1b[31m\r\n", b"hi\x1b[31m\r\n"):
-        told = connect_error(
-            error, "node 1", rank=1, port=22, user="root", timeout_s=1, greeting=greeting
-        )
-        assert clean(str(told)) == str(told)
-        assert "\n" not in str(told)
 
 
 def test_a_refused_login_or_port_is_not_asked_again() -> None:

@@ -9,6 +9,8 @@ from test_login import Person
 
 from wizard.errors import AuthenticationFailed, ConnectionLost
 from wizard.remote import line
+from wizard.remote.faults import connect_error
+from wizard.remote.text import clean
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2Jtoken\u202e\r\nCode: "
 
@@ -62,3 +64,21 @@ async def test_its_words_act_on_no_terminal(
     assert "token" in words
     assert words.isprintable(), repr(words)
     assert len(words) < 600
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncssh.ChannelOpenError(2, "no\x1b[31m way\nat all"),
+        asyncssh.DisconnectError(2, "go \x1b]0;x\x07away\r\n", ""),
+        asyncssh.ProtocolError("\u202ebad"),
+        OSError("odd\x9b31m"),
+    ],
+)
+def test_the_other_sides_words_are_clean_in_what_is_said(error: Exception) -> None:
+    for greeting in (None, b"SSH-2.0-\x1b[31m\r\n", b"hi\x1b[31m\r\n"):
+        told = connect_error(
+            error, "node 1", rank=1, port=22, user="root", timeout_s=1, greeting=greeting
+        )
+        assert clean(str(told)) == str(told)
+        assert "\n" not in str(told)
