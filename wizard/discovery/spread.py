@@ -61,7 +61,7 @@ def _disks(facts: Mapping[int, NodeFacts]) -> Iterator[Disagreement]:
 def _low(rank: int, space: Space, what: str, needed: int) -> Disagreement:
     place = space.mount if space.path == space.mount else f"{space.mount} ({space.path})"
     text = f"node {rank} has {size(space.free)} free on {place}; {what} about {size(needed)}."
-    right = "Free some, for example by docker system prune."
+    right = "Free some: `df -h` and `docker image ls` show what fills it."
     return Disagreement("disk", "warns", (rank,), text, right)
 
 
