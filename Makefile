@@ -12,8 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: $(VENV)/.run
 	@$(BIN)/v32-wizard demo
 
+# With .pyc files even where the environment forbids them: the tests start Python a hundred times,
+# and without them each start of the wizard compiles for a second.
 test: lint
-	$(BIN)/python -m pytest -n 2
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev
 	$(BIN)/python -m pip check
