@@ -33,8 +33,10 @@ async def test_next_asks_the_nodes_and_goes_on_when_they_agree(
     async with open_wizard(session) as pilot:
         await ready(pilot)
         await pilot.press("ctrl+n")
-        await until(pilot, lambda: "asking: 0 of 2 answered" in shown(pilot))
-        assert "~ ASKING" in shown(pilot)
+        await until(
+            pilot,
+            lambda: "asking: 0 of 2 answered" in shown(pilot) and "~ ASKING" in shown(pilot),
+        )
         assert session.step is Step.NODES
         world.may_answer.set()
         await at(pilot, Step.CHECKS)
