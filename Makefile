@@ -15,7 +15,7 @@ demo: $(VENV)/.run
 # With .pyc files even where the environment forbids them: the tests start Python a hundred times,
 # and without them each start of the wizard compiles for a second.
 test: lint
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3
 
 lint: $(VENV)/.dev
 	$(BIN)/python -m pip check

@@ -18,9 +18,13 @@ class Open(Protocol):
 
 
 async def until(pilot: Pilot[int], true: Callable[[], object], rounds: int = 200) -> None:
-    """Wait until a condition holds; each round lets the app work off what it has to do."""
+    """Wait until a condition holds; each round lets the app work off what it has to do.
+
+    What was true on a half drawn screen is drawn wholly before this returns.
+    """
     for _ in range(rounds):
         if true():
+            await pilot.pause()
             return
         await pilot.pause(0.02)
     raise AssertionError(f"never came true; the screen shows\n{shown(pilot)}")
