@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wizard.checks.board import Board
-from wizard.checks.model import CellKey, Result, Status
+from wizard.checks.model import CellKey, Result, Status, device_name
 from wizard.checks.problems import Problem
 from wizard.cluster import Cluster
 
@@ -210,7 +210,7 @@ class _Mesh:
             likely = device in self.suspects and not peers & silent & self.suspects
             if not peers & named and (alone or likely):
                 named.add(device)
-                text = f"{name(device)}: none of its {len(mine[device])} pings gets through"
+                text = f"{device_name(device)}: none of its {len(mine[device])} pings gets through"
                 reading = self._reading(
                     Kind.DEVICE, Problem.PING_DEVICE, text, [device],
                     [key for key in self.left if device in ends(key)],
@@ -231,7 +231,8 @@ class _Mesh:
                 if len(bad) < 2 or not good:
                     continue
                 if all(r.status is Status.PASS for r in good):
-                    text = f"{name(device)} {words}: one direction only (ARP, routing or an ACL)"
+                    who = device_name(device)
+                    text = f"{who} {words}: one direction only (ARP, routing or an ACL)"
                     keys = [r.key for r in bad]
                     yield self._reading(kind, Problem.PING_ONE_WAY, text, [device], keys)
 
@@ -248,7 +249,8 @@ class _Mesh:
                 return
             device, count = order[0]
             healthy = len({*self.out, *self.into}) - len(partners)
-            text = f"{name(device)} fails with {count} others; {healthy} NPUs all reach each other"
+            who = device_name(device)
+            text = f"{who} fails with {count} others; {healthy} NPUs all reach each other"
             yield self._reading(
                 Kind.OUTSIDER, Problem.PING_DEVICE, text, [device],
                 [key for key in self.left if device in ends(key)],
@@ -259,10 +261,14 @@ class _Mesh:
             source, target = ends(key)
             back = self.by_key.get(reverse(key))
             problem = str(result.value.get("problem"))
-            kind, text = Kind.PAIR, f"{name(source)} to {name(target)}: {result.summary}"
+            kind, text = (
+                Kind.PAIR,
+                f"{device_name(source)} to {device_name(target)}: {result.summary}",
+            )
             if problem == Problem.PING_LOSS and back is not None and back.status is Status.PASS:
                 problem, kind = Problem.PING_ONE_WAY.value, Kind.ONE_WAY
-                text = f"{name(source)} does not reach {name(target)}, but the way back works"
+                way = f"{device_name(source)} does not reach {device_name(target)}"
+                text = f"{way}, but the way back works"
             yield Reading(kind, problem, text, (source, target), (key,))
         self.left.clear()
 
@@ -292,11 +298,6 @@ def reverse(key: CellKey) -> CellKey:
     """Return the cell of the way back."""
     source, target = ends(key)
     return CellKey(*target, key.check, *source)
-
-
-def name(device: Device) -> str:
-    """Name a device for people: ``node 1 device 3``."""
-    return f"node {device[0]} device {device[1]}"
 
 
 def _ranks(key: CellKey) -> tuple[int, int]:

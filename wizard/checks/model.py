@@ -65,3 +65,8 @@ class Result:
     duration_s: float = 0.0
     value: dict[str, Any] = field(default_factory=dict)
     peer_address: str | None = None
+
+
+def device_name(device: tuple[int, int]) -> str:
+    """Name a device, as node and physical id, for people: ``node 1 device 3``."""
+    return f"node {device[0]} device {device[1]}"

@@ -15,7 +15,7 @@ from typing import Any
 
 from wizard.checks.expectations import Expectations
 from wizard.checks.hccn_conf import no_address, problem, with_problems
-from wizard.checks.model import CellKey, Result, Status
+from wizard.checks.model import CellKey, Result, Status, device_name
 from wizard.checks.nodeverdicts import judge_nodes
 from wizard.checks.problems import Problem
 from wizard.checks.tooltext import Parsed
@@ -125,11 +125,6 @@ def addresses(answers: Results) -> dict[Device, Interface]:
 def _amend(result: Result, status: Status, problem: Problem, summary: str, **value: Any) -> Result:
     new = {**result.value, **value, "problem": problem.value}
     return replace(result, status=status, summary=summary, value=new)
-
-
-def device_name(device: Device) -> str:
-    """Name a device for people: ``node 1 device 3``."""
-    return f"node {device[0]} device {device[1]}"
 
 
 def _duplicates(answers: Results, cluster: Cluster) -> Changed:
