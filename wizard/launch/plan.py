@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard import apikey
+from wizard.launch import durations
 from wizard.launch.node import directory
 from wizard.presets import Preset
 from wizard.scripts import api_port, image, rpc_port, served_model
@@ -42,7 +43,7 @@ def plan(preset: Preset, launch_id: str) -> list[str]:
         steps.append(f"start {others}" + (" together" * (len(workers) > 1)))
     steps.append(
         f"follow {every} until {head.label} serves {served_model(preset)} on port "
-        f"{api_port(preset)}; typically 10 to 20 minutes"
+        f"{api_port(preset)}; typically {durations.WHOLE.words}"
     )
     lines += [f"{number}. {step}" for number, step in enumerate(steps, 1)]
     if workers:
