@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 from tests.launch.bench import FakeFleet, preset
+from wizard.launch.feed import LogFeed
 from wizard.launch.node import LaunchNode
 from wizard.launch.runtime import Runtime
 from wizard.launch.state import RankState
-from wizard.launch.watch import Death, LogFeed, NodeWatch, first_to_fail
+from wizard.launch.watch import Death, NodeWatch, first_to_fail
 
 BAR = "%d%% Completed | %d/163 [00:10<02:10,  1.60it/s]"
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from wizard import apikey
 from wizard.errors import LaunchError
 from wizard.launch.diagnosis import diagnose_ranks, why
+from wizard.launch.feed import LogFeed
 from wizard.launch.node import LaunchNode, directory
 from wizard.launch.together import together
-from wizard.launch.watch import LogFeed
 from wizard.presets import Preset
 from wizard.scripts import LaunchLabels, api_port, image, render, rpc_port
 

@@ -7,34 +7,28 @@ launch id, so that it is simply done again (ssh.md, "Supervising").
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
 from wizard.apikey import as_file
-from wizard.errors import ConnectionLost, LaunchError, NotPermitted
+from wizard.errors import LaunchError
+from wizard.launch.engine import QUICK_S, SLOW_S, NodeEngine
 from wizard.launch.runtime import (
     STOP_S,
     Container,
     Listing,
     Runtime,
-    denied,
-    engine_error,
     home_path,
     listens,
-    parse_listing,
 )
 from wizard.launch.state import RankState
-from wizard.remote.api import Completed, Remote, Root
+from wizard.remote.api import Completed, Remote
 from wizard.remote.text import clean
 from wizard.scriptlines import KEY_DIRECTORY, KEY_FILE
 
-T = TypeVar("T")
 LAUNCHES = "~/.v32-wizard/launches"
 _LAUNCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_QUICK_S = 15.0  # asking: an engine that answers slower than this is as good as not answering
-_SLOW_S = 120.0  # making and starting: dockerd under load takes its time
 
 
 def directory(launch_id: str) -> str:
@@ -42,7 +36,7 @@ def directory(launch_id: str) -> str:
     return f"{LAUNCHES}/{launch_id}"
 
 
-class LaunchNode:
+class LaunchNode(NodeEngine):
     """One node: its connection, its container engine, and its rank's state."""
 
     def __init__(
@@ -53,12 +47,9 @@ class LaunchNode:
         state: RankState,
         touch: Callable[[], None],
     ) -> None:
-        self.remote = remote
-        self.runtime = runtime
+        super().__init__(remote, runtime, state)
         self.preset = preset
-        self.state = state
         self.touch = touch
-        self._root: Root = "no"  # until the engine says that our user may not use it
 
     def put(self, state: str, stage: str | None = None, detail: str | None = None) -> None:
         """Set the state that people see; ``None`` leaves a part as it is."""
@@ -71,7 +62,7 @@ class LaunchNode:
 
     async def listing(self) -> Listing:
         """Return our containers of this preset, of whatever launch."""
-        return await self._list(self.runtime.of_preset(self.preset))
+        return await self.containers(self.runtime.of_preset(self.preset))
 
     async def mine(self, launch_id: str) -> Container | None:
         """Return the container of this launch, or None."""
@@ -93,7 +84,7 @@ class LaunchNode:
                     node=self.state.rank,
                     hint="Attach to it, or stop it first (v32-wizard stop).",
                 )
-        for container in (await self._list(self.runtime.named(name))).containers:
+        for container in (await self.containers(self.runtime.named(name))).containers:
             if container.name == name and container.launch != launch_id:
                 raise self.name_taken(container)
 
@@ -113,7 +104,7 @@ class LaunchNode:
         Raises:
             LaunchError: it is not there; gives the command that fetches it.
         """
-        done = await self.run(self.runtime.has_image(image), _QUICK_S)
+        done = await self.run(self.runtime.has_image(image), QUICK_S)
         if done.exit_status == 0:
             return
         said = clean(done.stderr).lower()
@@ -123,7 +114,7 @@ class LaunchNode:
                 node=self.state.rank,
                 hint=f"Fetch it there: {self.runtime.pull(image)}",
             )
-        raise self._engine_error(done)
+        raise self.error(done)
 
     async def require_free(self, ports: Mapping[int, str]) -> None:
         """Make sure that nobody listens on these ports (port → what we need it for).
@@ -141,19 +132,19 @@ class LaunchNode:
     async def upload(self, launch_id: str, files: Mapping[str, str]) -> None:
         """Put the scripts into the launch's directory."""
         content = {name: text.encode() for name, text in files.items()}
-        await self._again(lambda: self.remote.upload(directory(launch_id), content))
+        await self.again(lambda: self.remote.upload(directory(launch_id), content))
 
     async def put_key(self, launch_id: str, key: SecretStr) -> None:
         """Put the API key where serve.sh takes it from, and removes it."""
         content = {KEY_FILE: as_file(key)}
         where = f"{directory(launch_id)}/{KEY_DIRECTORY}"
-        await self._again(lambda: self.remote.upload(where, content))
+        await self.again(lambda: self.remote.upload(where, content))
 
     async def drop_key(self, launch_id: str) -> None:
         """Remove an API key that no serve.sh has taken; best effort."""
         if _LAUNCH_ID.fullmatch(launch_id):
             file = f"{home_path(directory(launch_id))}/{KEY_DIRECTORY}/{KEY_FILE}"
-            await self.run(f"rm -f {file}", _QUICK_S)
+            await self.run(f"rm -f {file}", QUICK_S)
 
     async def create(self, launch_id: str, name: str) -> None:
         """Create the container, unless this launch has it already.
@@ -161,7 +152,7 @@ class LaunchNode:
         Raises:
             LaunchError: the engine refuses; when somebody else won the name, says who.
         """
-        container = await self._again(lambda: self._create(launch_id, name))
+        container = await self.again(lambda: self._create(launch_id, name))
         self.state.container = container.id
         self.put("starting", "container", "created")
 
@@ -169,13 +160,13 @@ class LaunchNode:
         if (container := await self.mine(launch_id)) is not None:
             return container
         script = f"{home_path(directory(launch_id))}/container.sh"
-        done = await self._permitted(f"bash {script} create", _SLOW_S)
+        done = await self.permitted(f"bash {script} create", SLOW_S)
         if (container := await self.mine(launch_id)) is not None:
             return container
-        for other in (await self._list(self.runtime.named(name))).containers:
+        for other in (await self.containers(self.runtime.named(name))).containers:
             if other.name == name:
                 raise self.name_taken(other)
-        raise self._engine_error(done)
+        raise self.error(done)
 
     async def start(self) -> None:
         """Start the container that :meth:`create` made.
@@ -183,14 +174,14 @@ class LaunchNode:
         Raises:
             LaunchError: the engine refuses.
         """
-        done = await self.run(self.runtime.start(self.state.container), _SLOW_S)
+        done = await self.run(self.runtime.start(self.state.container), SLOW_S)
         if done.exit_status != 0:
-            raise self._engine_error(done)
+            raise self.error(done)
         self.put("running", "container", "started")
 
     async def listening(self, ports: Mapping[int, str]) -> list[int]:
         """Return which of the TCP ports somebody listens on, on this node."""
-        done = await self.run("ss -ltn", _QUICK_S)
+        done = await self.run("ss -ltn", QUICK_S)
         if done.exit_status != 0:
             raise LaunchError(
                 f"ss failed on {self.state.label}: {' '.join(clean(done.stderr).split())[:200]}",
@@ -210,8 +201,8 @@ class LaunchNode:
         if _LAUNCH_ID.fullmatch(container.launch):
             # best effort: the directory may be gone, and that must not keep the container alive
             where = directory(container.launch)
-            await self.run(self.runtime.save_log(container.id, where), _SLOW_S)
-        done = await self.run(self.runtime.remove(container.id), _SLOW_S)
+            await self.run(self.runtime.save_log(container.id, where), SLOW_S)
+        done = await self.run(self.runtime.remove(container.id), SLOW_S)
         self._note(done, "rm", problems)
         return problems
 
@@ -220,45 +211,3 @@ class LaunchNode:
         if done.exit_status == 0 or "no such" in said.lower():
             return
         problems.append(f"{self.state.label}: {self.runtime.program} {verb} failed: {said[:200]}")
-
-    async def run(self, command: str, timeout_s: float) -> Completed:
-        """Run an idempotent command, once more when the connection broke meanwhile."""
-        return await self._again(lambda: self._permitted(command, timeout_s))
-
-    def stream(self, command: str) -> AsyncIterator[bytes]:
-        """Follow a command's output, as root where that was needed before."""
-        if self._root == "no":
-            return self.remote.stream(command)
-        return self.remote.stream(command, root=self._root)
-
-    async def _permitted(self, command: str, timeout_s: float) -> Completed:
-        """Run a command; as root from then on when the engine refuses the user that we are."""
-        if self._root != "no":
-            return await self.remote.run(command, timeout_s=timeout_s, root=self._root)
-        done = await self.remote.run(command, timeout_s=timeout_s)
-        if not denied(done):
-            return done
-        try:
-            done = await self.remote.run(command, timeout_s=timeout_s, root="must")
-        except NotPermitted as error:
-            refusal = self._engine_error(done)
-            refusal.hint = f"{refusal.hint} Tried: {error.message}"
-            raise refusal from error
-        self._root = "must"
-        return done
-
-    async def _again(self, step: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await step()
-        except ConnectionLost:
-            return await step()
-
-    async def _list(self, command: str) -> Listing:
-        done = await self.run(command, _QUICK_S)
-        label, program = self.state.label, self.runtime.program
-        return parse_listing(done, where=label, program=program)
-
-    def _engine_error(self, done: Completed) -> LaunchError:
-        error = engine_error(done, where=self.state.label, program=self.runtime.program)
-        error.node = self.state.rank
-        return error

@@ -1,0 +1,78 @@
+"""A node's container engine over its connection: asked, asked again, as root if need be.
+
+A command whose connection broke has an unknown outcome. What goes through :meth:`NodeEngine.again`
+is idempotent, so that it is simply done once more (ssh.md, "Supervising").
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from wizard.errors import ConnectionLost, LaunchError, NotPermitted
+from wizard.launch.runtime import Listing, Runtime, denied, engine_error, parse_listing
+from wizard.launch.state import RankState
+from wizard.remote.api import Completed, Remote, Root
+
+T = TypeVar("T")
+QUICK_S = 15.0  # asking: an engine that answers slower than this is as good as not answering
+SLOW_S = 120.0  # making and starting: dockerd under load takes its time
+
+
+class NodeEngine:
+    """The connection to one node and the engine behind it; ``state`` is the rank's."""
+
+    def __init__(self, remote: Remote, runtime: Runtime, state: RankState) -> None:
+        self.remote = remote
+        self.runtime = runtime
+        self.state = state
+        self._root: Root = "no"  # until the engine says that our user may not use it
+
+    async def run(self, command: str, timeout_s: float) -> Completed:
+        """Run an idempotent command, once more when the connection broke meanwhile."""
+        return await self.again(lambda: self.permitted(command, timeout_s))
+
+    def stream(self, command: str) -> AsyncIterator[bytes]:
+        """Follow a command's output, as root where that was needed before."""
+        if self._root == "no":
+            return self.remote.stream(command)
+        return self.remote.stream(command, root=self._root)
+
+    async def permitted(self, command: str, timeout_s: float) -> Completed:
+        """Run a command; as root from then on when the engine refuses the user that we are."""
+        if self._root != "no":
+            return await self.remote.run(command, timeout_s=timeout_s, root=self._root)
+        done = await self.remote.run(command, timeout_s=timeout_s)
+        if not denied(done):
+            return done
+        try:
+            done = await self.remote.run(command, timeout_s=timeout_s, root="must")
+        except NotPermitted as error:
+            refusal = self.error(done)
+            refusal.hint = f"{refusal.hint} Tried: {error.message}"
+            raise refusal from error
+        self._root = "must"
+        return done
+
+    async def again(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Do an idempotent step, once more when the connection broke meanwhile."""
+        try:
+            return await step()
+        except ConnectionLost:
+            return await step()
+
+    async def containers(self, command: str) -> Listing:
+        """Ask by one of the runtime's listing commands.
+
+        Raises:
+            LaunchError: the engine could not be asked.
+        """
+        done = await self.run(command, QUICK_S)
+        label, program = self.state.label, self.runtime.program
+        return parse_listing(done, where=label, program=program)
+
+    def error(self, done: Completed) -> LaunchError:
+        """Make one sentence of what the engine complained about here."""
+        error = engine_error(done, where=self.state.label, program=self.runtime.program)
+        error.node = self.state.rank
+        return error

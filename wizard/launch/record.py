@@ -1,0 +1,58 @@
+"""What is known of a launch here, to be read at any time by screens and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from wizard.launch.state import RankState
+from wizard.presets import Preset
+
+if TYPE_CHECKING:
+    from wizard.diagnosis.verdict import Diagnosis
+
+
+class Record:
+    """The state of one launch. ``revision`` moves on every change.
+
+    Attributes:
+        state: pending, starting, waiting (all run, not yet serving), ready, failed or stopped.
+        message: the state in a sentence.
+        brief: of a failure: the message without the diagnosis.
+        diagnosis: why it failed, as far as the logs tell.
+        started_at: epoch seconds; None before the start.
+        ranks: one per node.
+        changed: set on every change, for whoever waits for one.
+    """
+
+    def __init__(self, preset: Preset, launch_id: str) -> None:
+        self.preset = preset
+        self.launch_id = launch_id
+        self.state = "pending"
+        self.message = ""
+        self.brief = ""
+        self.diagnosis: Diagnosis | None = None
+        self.revision = 0
+        self.started_at: float | None = None
+        self.ranks = [RankState(node.rank, node.host) for node in preset.cluster.nodes]
+        self.changed = asyncio.Event()
+        self._ready = asyncio.Event()
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set while the launch serves."""
+        return self._ready
+
+    def touch(self) -> None:
+        """Note that something changed."""
+        self.revision += 1
+        self.changed.set()
+
+    def put(self, state: str, message: str, brief: str = "") -> None:
+        """Set the state and its sentence; ``ready`` follows it."""
+        self.state, self.message, self.brief = state, message, brief
+        if state == "ready":
+            self._ready.set()
+        else:
+            self._ready.clear()
+        self.touch()

@@ -1,0 +1,79 @@
+"""Supervising a launch that runs: when it is ready, and when it has failed.
+
+The nodes' watches and the probe of the API tell what is; here is decided what that means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from wizard.launch.ending import Ending
+from wizard.launch.node import LaunchNode
+from wizard.launch.record import Record
+from wizard.launch.serving import ServingProbe
+from wizard.launch.watch import NodeWatch, first_to_fail
+from wizard.scripts import served_model
+
+
+class Supervision:
+    """Supervises one launch until it fails, or until somebody leaves."""
+
+    def __init__(
+        self,
+        record: Record,
+        nodes: Sequence[LaunchNode],
+        watches: Sequence[NodeWatch],
+        probe: ServingProbe,
+        ending: Ending,
+    ) -> None:
+        self._record, self._nodes, self._watches = record, nodes, watches
+        self._probe, self._ending = probe, ending
+        self._left = False
+
+    def leave(self) -> None:
+        """End the supervision: what happens to the containers from now on is no failure."""
+        self._left = True
+        self._record.touch()
+
+    async def run(self, *, until_ready: bool) -> None:
+        """Watch every node and the API; return on failure, or with ``until_ready`` once it serves.
+
+        Cancelling leaves no stream behind.
+        """
+        async with asyncio.TaskGroup() as group:
+            work = [group.create_task(watch.run()) for watch in self._watches]
+            work.append(group.create_task(self._probe.run()))
+            try:
+                await self._supervise(until_ready)
+            finally:
+                for task in work:
+                    task.cancel()
+
+    async def _supervise(self, until_ready: bool) -> None:
+        record = self._record
+        while not self._left:
+            record.changed.clear()
+            if first_to_fail(self._watches) is not None:
+                await self._ending.fall()
+                return
+            self._judge()
+            if until_ready and record.state == "ready":
+                return
+            await record.changed.wait()
+
+    def _judge(self) -> None:
+        """Decide whether the launch is ready: the API serves, and every rank's container runs."""
+        record = self._record
+        up = all(rank.state in ("running", "ready") for rank in record.ranks)
+        if record.state == "waiting" and self._probe.serving and up:
+            took = time.time() - (record.started_at or time.time())
+            for node in self._nodes:
+                node.put("ready", "ready", "")
+            model = served_model(record.preset)
+            record.put("ready", f"{model} is served by {record.ranks[0].label} after {took:.0f} s")
+        elif record.state == "ready":
+            for node in self._nodes:
+                if node.state.state == "running":  # back after it was out of reach
+                    node.put("ready", "ready", "")
