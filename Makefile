@@ -17,6 +17,11 @@ demo: $(VENV)/.run
 test: lint
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3
 
+.PHONY: search
+# By hand: property tests with new random examples, which `make test` does not draw.
+search: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile search $$(grep -rl --include='test_*.py' hypothesis tests)
+
 lint: $(VENV)/.dev
 	$(BIN)/python -m pip check
 	$(BIN)/deptry .

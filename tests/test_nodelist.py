@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wizard.draft import DraftNode
@@ -62,6 +62,8 @@ def test_what_people_paste(text: str, expected: list[str]) -> None:
         ("n0", "n0 stands in line 1 already; each node is once in the list."),
         ("root@N0:22", "stands in line 1 already"),
         ("[fe80::zz]:22", "is not an IPv6 address"),
+        (":", "is not a host name, an address"),
+        ("a:b", "is not a host name, an address"),
         ("x[1-600] y[1-600]", "the list has 1201 nodes; 1024 are allowed."),
     ],
 )
@@ -104,7 +106,12 @@ def test_expanding_keeps_user_and_port() -> None:
     assert expand_spec("[fd00::1]:22") == ["[fd00::1]:22"]
 
 
-@given(st.text(max_size=200))
+@given(st.text(max_size=200) | st.text("a1:@[]%.-, \n", max_size=30))
+@example(":")
+@example("0@::]")
+@example("0@::%]")
+@example("0@@::")
+@example("[:::")
 def test_any_text_gives_nodes_or_problems_by_line(text: str) -> None:
     found = parse_nodes(text)
     assert len(found.nodes) <= 1024

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from wizard.cluster import Precision, Series
+from wizard.hostlist import is_bracketed
 
 _ADDRESS = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?P<host>\[[^\]\s]+\]|[^@:\s]+)(?::(?P<port>\d+))?")
 
@@ -61,7 +62,7 @@ class DraftNode:
         if match is None:
             return "", "", ""
         host = match["host"]
-        if host.startswith("[") and ":" in host:
+        if is_bracketed(host):
             host = host[1:-1]
         return match["user"] or "", host, match["port"] or ""
 

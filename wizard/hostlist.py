@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 MAX_NAMES = 1024
@@ -16,6 +17,21 @@ def is_list_form(host: str) -> bool:
     return "[" in host or "," in host
 
 
+def is_bracketed(host: str) -> bool:
+    """Whether ``host`` stands in brackets as an IPv6 address does before a port: ``[fd00::1]``."""
+    return host.startswith("[") and host.endswith("]") and ":" in host
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` is an IPv4 or IPv6 address; a pair of brackets around it does not matter."""
+    bare = text[1:-1] if is_bracketed(text) else text
+    try:
+        ipaddress.ip_address(bare)  # takes any character in a zone after %
+    except ValueError:
+        return False
+    return _PLAIN.fullmatch(bare) is not None
+
+
 def check_host(host: str) -> str:
     """Return ``host``, a name, an address, an ssh_config alias, or a list form of names.
 
@@ -26,7 +42,7 @@ def check_host(host: str) -> str:
         raise ValueError("holds '@'; the user's name belongs under the key user")
     if is_list_form(host):
         count_names(host)
-    elif not _PLAIN.fullmatch(host):
+    elif not _PLAIN.fullmatch(host) or (":" in host and not is_address(host)):
         raise ValueError(f"{host!r} is not a host name, an address or an ssh_config alias")
     return host
 

@@ -7,13 +7,20 @@ Ansible inventory (``host ansible_host=…``). The order is the order of ranks.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from wizard.draft import DraftNode
-from wizard.hostlist import MAX_NAMES, check_host, count_names, expand, is_list_form
+from wizard.hostlist import (
+    MAX_NAMES,
+    check_host,
+    count_names,
+    expand,
+    is_address,
+    is_bracketed,
+    is_list_form,
+)
 
 _COMMENT = re.compile(r"(?:^|\s)[#;].*$")
 _SECTION = re.compile(r"\[[A-Za-z_][\w.-]*(?::(\w+))?\]")
@@ -81,7 +88,7 @@ def expand_spec(spec: str) -> list[str]:
         ValueError: it cannot be read, or stands for too many; says what would be right.
     """
     user, host, port = _split(spec)
-    names = [host] if host.startswith("[") and ":" in host else expand(host)
+    names = [host] if is_bracketed(host) else expand(host)
     before, after = f"{user}@" if user else "", f":{port}" if port else ""
     return [f"{before}{name}{after}" for name in names]
 
@@ -95,7 +102,7 @@ def is_many(spec: str) -> bool:
         _, host, _ = _split(text)
     except ValueError:
         return False
-    return is_list_form(host) and not (host.startswith("[") and ":" in host)
+    return is_list_form(host) and not is_bracketed(host)
 
 
 def format_nodes(nodes: Iterable[DraftNode]) -> str:
@@ -130,7 +137,7 @@ def _read_line(line: str, before: int) -> list[DraftNode]:
     words = [w for w in re.split(r"[\s,]+(?![^\[]*\])", line) if w]
     if any("=" in word for word in words[1:]):
         return _inventory(words, before)
-    if len(words) > 1 and _is_address(words[0]) and not any(map(_looks_like_spec, words[1:])):
+    if len(words) > 1 and is_address(words[0]) and not any(map(_looks_like_spec, words[1:])):
         if any(_HERE.fullmatch(word) for word in words[1:]):
             return []  # the machine itself, which every hosts file names
         words = words[:1]  # /etc/hosts: the names are not known here for certain
@@ -166,7 +173,7 @@ def _expanded(spec: str, before: int) -> list[str]:
     """Expand one word; names are counted first, because a range can stand for millions."""
     spec = _ANSIBLE_RANGE.sub(_dashes, spec)
     _, host, _ = _split(spec)
-    many = is_list_form(host) and not (host.startswith("[") and ":" in host)
+    many = is_list_form(host) and not is_bracketed(host)
     count = count_names(host) if many else 1
     if before + count > MAX_NAMES:
         raise ValueError(
@@ -180,17 +187,20 @@ def _split(spec: str) -> tuple[str, str, str]:
     text = spec.strip()
     if text.startswith("@"):
         raise ValueError(f"{text} is a group; groups run commands, so name the nodes themselves.")
+    unreadable = f"{text!r} cannot be read; type host, user@host or user@host:port."
+    if text.count("@") > 1:
+        raise ValueError(unreadable)
     user, _, host = text.rpartition("@")
-    if ":" in host and "[" not in host and _is_address(host):
+    if ":" in host and "[" not in host and is_address(host):
         return user, f"[{host}]" if user else host, ""
     match = _SPEC.fullmatch(text)
-    if not match or text.count("@") > 1:
-        raise ValueError(f"{text!r} cannot be read; type host, user@host or user@host:port.")
+    if not match:
+        raise ValueError(unreadable)
     user, host, port = match[1] or "", match[2], match[3] or ""
     if port and not 1 <= int(port) <= 65535:
         raise ValueError(f"port {port} of {text} is out of range; it must be from 1 to 65535.")
-    bare = host[1:-1] if host.startswith("[") and ":" in host else host
-    if bare != host and not _is_address(bare):
+    bare = host[1:-1] if is_bracketed(host) else host
+    if bare != host and not is_address(bare):
         raise ValueError(f"{host} is not an IPv6 address.")
     try:
         check_host(bare)
@@ -201,12 +211,4 @@ def _split(spec: str) -> tuple[str, str, str]:
 
 def _looks_like_spec(word: str) -> bool:
     """Whether a word after an address is another node rather than the name of the first."""
-    return _is_address(word) or "@" in word or "[" in word or bool(re.search(r":\d+$", word))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text.strip("[]"))
-    except ValueError:
-        return False
-    return True
+    return is_address(word) or "@" in word or "[" in word or bool(re.search(r":\d+$", word))

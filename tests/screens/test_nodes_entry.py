@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from tests.screens.fakes import World, preset
-from tests.screens.pilots import Open, shown, until
+from tests.screens.pilots import Open, shown, until, words
 from wizard.cluster import Precision, Series
 from wizard.draft import DraftNode
 from wizard.session import Session, Step
@@ -121,7 +121,7 @@ async def test_a_file_is_looked_at_as_text_first(
         await until(pilot, lambda: "Which file?" in shown(pilot))
         await paste(pilot, str(tmp_path / "none"))
         await pilot.press("enter")
-        await until(pilot, lambda: "does not exist" in shown(pilot))
+        await until(pilot, lambda: "does not exist" in words(pilot))
         await pilot.press("ctrl+o")
         await until(pilot, lambda: "Which file?" in shown(pilot))
         await paste(pilot, str(tmp_path / "hosts"))
