@@ -165,9 +165,14 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
 
 def _add_render(render: argparse.ArgumentParser) -> None:
     _connecting(render)
+    _format(render, "scripts", "lws")
     one = render.add_mutually_exclusive_group()
     one.add_argument(
-        "-o", dest="output", metavar="DIR", help="write them here, with a README and a manifest"
+        "-o",
+        dest="output",
+        metavar="DIR",
+        help="write them here, with a README and a manifest"
+        " (--format lws: the file, or a folder for it)",
     )
     one.add_argument(
         "--diff",
@@ -184,6 +189,11 @@ def _add_render(render: argparse.ArgumentParser) -> None:
     render.add_argument("--offline", action="store_true", help="ask no node anything")
     render.add_argument("--force", action="store_true", help="-o: replace files that are there")
     render.add_argument("--yes", action="store_true", help="--import: do not ask")
+    render.add_argument(
+        "--npu-resource", metavar="NAME",
+        help="lws: what the cluster calls an NPU (default huawei.com/ascend-1980)",
+    )  # fmt: skip
+    render.add_argument("--namespace", metavar="NAME", help="lws: where the objects belong")
 
 
 def _report(parser: argparse.ArgumentParser) -> None:

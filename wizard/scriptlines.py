@@ -151,6 +151,14 @@ def devices(preset: Preset) -> list[str]:
     return numbered + recipes.load(preset.recipe).container.devices
 
 
+def mount_texts(preset: Preset) -> list[str]:
+    """Return what is mounted on every node, as SOURCE:TARGET[:OPTIONS]."""
+    found = [shlex.split(option.text)[1] for option in mounts(preset)]
+    if preset.makes("hccn_conf") or recipes.load(preset.recipe).container.hccn_conf:
+        found.append(f"{HCCN_CONF}:{HCCN_CONF}")
+    return found
+
+
 def mounts(preset: Preset) -> list[Option]:
     """Return the mounts, the documentation's first; one of the preset's may take its place."""
     own = {m.split(":")[1].rstrip("/"): m for m in preset.container.mounts}
@@ -211,6 +219,13 @@ def _ours_if(preset: Preset, switch: str, text: str, why: str) -> list[Option]:
 def _name(preset: Preset) -> Option:
     text, guide = (shlex.join(["--name", n]) for n in (preset.container.name, DEFAULT_NAME))
     return changed(text, guide, "container.name of the preset")
+
+
+def shm_size(preset: Preset) -> str | None:
+    """Return the size of /dev/shm in docker's words, None where it is docker's own."""
+    options = _shm(preset, recipes.load(preset.recipe).container.shm_size)
+    texts = [shlex.split(option.text)[0] for option in options if option.text]
+    return texts[0].partition("=")[2] if texts else None
 
 
 def _shm(preset: Preset, documented: str | None) -> list[Option]:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from wizard import export, exportdir, scriptimport
-from wizard.commands import scriptdiff
+from wizard.commands import lws, scriptdiff
 from wizard.commands.fleet import connected
 from wizard.commands.terminal import confirm
 from wizard.discovery import complete, is_complete
@@ -21,7 +21,10 @@ from wizard.scripts import render as render_scripts
 
 async def render(arguments: argparse.Namespace) -> int:
     """Write the generated scripts to a folder or to stdout, compare them, or take edits in."""
+    lws.check(arguments)
     preset = given = load_preset(arguments.preset)
+    if arguments.format == "lws":
+        return await lws.render(preset, arguments)
     preset = await completed(preset, arguments)
     if arguments.diff:
         return await _diff(preset, arguments)
