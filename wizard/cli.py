@@ -145,9 +145,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_diagnose(diagnose: argparse.ArgumentParser) -> None:
     diagnose.add_argument(
-        "files", metavar="FILE", nargs="+",
-        help="a log per node, node 0 first; plain or gzip, - for stdin",
-    )  # fmt: skip
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="a log per node, node 0 first (plain, gzip, - for stdin), or a folder per node",
+    )
+    diagnose.add_argument(
+        "--preset", metavar="PRESET", help="whose checks say which NPU has which address"
+    )
     _format(diagnose, "text", "json")
     diagnose.add_argument("--lang", choices=["en", "zh"], default="en", help="of the explanations")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.diagnosis.compose import render, scripts
+from wizard.diagnosis.known import Known
 from wizard.diagnosis.reading import read_stream
 from wizard.diagnosis.report import goto_text, to_json, to_text
 from wizard.diagnosis.verdict import Diagnosis, diagnose
@@ -24,7 +25,7 @@ def judged(script: dict[str, Any], **options: Any) -> Diagnosis:
         for node, data in enumerate(files)
         for log in read_stream(node, f"node{node}.log", io.BytesIO(data))
     ]
-    return diagnose(logs, **options)
+    return diagnose(logs, Known(**options))
 
 
 def test_there_are_enough() -> None:

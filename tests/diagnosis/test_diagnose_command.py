@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.diagnosis.compose import render, scripts
+from wizard.checks.history import History
 from wizard.cli import main
+from wizard.diagnosis.signatures import by_key, catalogue
+from wizard.presets import load_preset
 
 SCRIPTS = {s["name"]: s for s in scripts()}
 
@@ -92,3 +95,35 @@ def test_stdin_once() -> None:
     assert done.returncode == 0, done.stderr
     assert b"no_kv_blocks" in done.stdout
     assert main(["diagnose", "-", "-"]) == 2
+
+
+def test_a_folder_stands_for_a_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = []
+    for path in map(Path, files(tmp_path, "an old job holds an NPU of node 1")):
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        path.rename(folder / "serve.log")
+        folders.append(str(folder))
+    assert main(["diagnose", *folders]) == 0
+    assert f"CAUSE  node 1 ({folders[1]}/serve.log" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    assert main(["diagnose", str(tmp_path / "empty")]) == 2
+    assert "no *.log or *.log.gz in this folder" in capsys.readouterr().err
+
+
+def test_the_last_checks_of_a_preset_name_the_npus(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    preset = load_preset("a3-w8a8")
+    cells = [
+        {"check": "ip", "node": n, "device": 3, "status": "pass", "value": {"address": address}}
+        for n, address in enumerate(("29.11.0.43", "29.11.1.35"))
+    ]
+    report = {"verdict": "pass", "summary": {}, "duration_s": 1.0, "results": cells}
+    History(preset.name, preset.cluster).add("20261120T101112.000Z", report)
+    log = tmp_path / "node0.log"
+    log.write_text(by_key(catalogue())["hccl_transport_EI0009"].sample + "\n")
+    main(["diagnose", "--preset", "a3-w8a8", str(log)])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "from node 0 NPU 3 (29.11.0.43) to node 1 NPU 3 (29.11.1.35)" in out

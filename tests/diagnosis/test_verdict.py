@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.diagnosis.compose import scripts
 from tests.diagnosis.test_composed_logs import judged
+from wizard.diagnosis.known import Known
 from wizard.diagnosis.marks import NodeLog
-from wizard.diagnosis.reading import read_lines
+from wizard.diagnosis.reading import read_folder, read_lines
 from wizard.diagnosis.report import to_text
+from wizard.diagnosis.signatures import by_key, catalogue
 from wizard.diagnosis.verdict import diagnose
 
+SIGNATURES = by_key(catalogue())
 SCRIPTS = {s["name"]: s for s in scripts()}
 OOM = "ERROR {} [a.py:1] ValueError: No available memory for the cache blocks."
 KEY = "ERROR {} [a.py:1] KeyError: 'x.weight_offset'"
@@ -19,7 +24,7 @@ def log(node: int, *lines: str) -> NodeLog:
 
 
 def ids(*logs: NodeLog, **options: object) -> list[str]:
-    return [c.signature.id for c in diagnose(logs, **options).causes]  # type: ignore[arg-type]
+    return [c.signature.id for c in diagnose(logs, Known(**options)).causes]  # type: ignore[arg-type]
 
 
 def test_the_earlier_error_is_the_cause_whatever_the_order_of_the_files() -> None:
@@ -53,7 +58,7 @@ def test_a_log_without_stamps_is_an_early_end() -> None:
 
 def test_ranks_are_counted_where_the_logs_do_not_say() -> None:
     line = "EI0015: Failed to connect agent[9,10]"
-    assert [c.node for c in diagnose([log(0, line), log(1, "x")], npus_per_node=8).causes] == [1]
+    assert [c.node for c in diagnose([log(0, line), log(1, "x")], Known(8)).causes] == [1]
     assert [c.node for c in diagnose([log(0, line), log(1, "x")]).causes] == [0]  # nothing tells
 
 
@@ -85,3 +90,70 @@ def test_the_text_shows_nothing_that_a_terminal_acts_on() -> None:
     text = to_text(diagnose([log(0, evil)]))
     assert "no_kv_blocks" in text
     assert not any(char in text for char in "\x1b\x07\u202e\x9b")
+
+
+EI0009 = (
+    "EI0009: Transport init error. Reason: create qp, localIpAddr[10.20.0.23], localRank[3], "
+    "remote_ip_addr[10.20.1.25]"
+)
+
+
+def checked(*cells: tuple[str, int, int | None, dict[str, object]]) -> Known:
+    """What a report of the checks with these cells makes known."""
+    names = ("check", "node", "device", "value")
+    report = {"results": [dict(zip(names, cell, strict=True)) for cell in cells]}
+    return Known.of_report(report, npus_per_node=8)
+
+
+def test_an_npu_is_named_by_its_address_where_the_checks_have_read_it() -> None:
+    known = checked(
+        ("ip", 0, 3, {"address": "10.20.0.23", "netmask": "255.255.255.0"}),
+        ("ip", 1, 5, {"address": "10.20.1.25"}),
+        ("ip", 1, 6, {}),
+    )
+    diagnosis = diagnose([log(0, EI0009), log(1, "INFO x")], known)
+    cause = diagnosis.causes[0]
+    assert "from node 0 NPU 3 (10.20.0.23) to node 1 NPU 5 (10.20.1.25)" in cause.meaning()
+    assert cause.goto == {
+        "step": "troubleshooting", "check": "ping",
+        "node": 0, "device": 3, "peer_node": 1, "peer_device": 5,
+    }  # fmt: skip
+    unknown = diagnose([log(0, EI0009), log(1, "INFO x")]).causes[0]
+    assert "from NPU 10.20.0.23 to NPU 10.20.1.25" in unknown.meaning()
+
+
+def test_an_address_that_two_npus_have_names_none() -> None:
+    twice = [("ip", node, 3, {"address": "10.20.0.23"}) for node in (0, 1)]
+    cause = diagnose([log(0, EI0009), log(1, "INFO x")], checked(*twice)).causes[0]
+    assert "from NPU 10.20.0.23 to" in cause.meaning()
+
+
+def test_the_clocks_that_the_checks_have_read_are_set_right() -> None:
+    a, b = log(0, OOM.format("11-20 10:00:09")), log(1, KEY.format("11-20 10:00:05"))
+    known = checked(("clock", 0, None, {"offset_s": 60.0}), ("clock", 1, None, {"offset_s": 0}))
+    assert next(c.signature.id for c in diagnose([a, b], known).causes) == "no_kv_blocks"
+
+
+def test_a_plog_is_read_beside_the_serve_log_of_its_node(tmp_path: Path) -> None:
+    wrapped = SIGNATURES["hccl_root_info_init"].sample
+    serve = f"ERROR 11-20 10:12:40 [core.py:1] {wrapped}"
+    ours = SIGNATURES["plog_hccl_if_ip_wrong"].sample
+    node = tmp_path / "node1"
+    (node / "plog").mkdir(parents=True)
+    (node / "serve.log").write_text(serve + "\n")
+    (node / "plog" / "plog-4711_20261120101233123.log").write_text(
+        ours.replace("10:13:05", "10:12:33") + "\n"
+    )
+    logs = [log(0, "INFO 11-20 10:30:00 [a.py:1] waiting"), *read_folder(1, node)]
+    assert [(one.node, one.plog) for one in logs] == [(0, False), (1, True), (1, False)]
+    cause = diagnose(logs).cause
+    assert cause is not None
+    assert (cause.signature.id, cause.node) == ("plog_hccl_if_ip_wrong", 1)
+    assert cause.file.endswith("plog-4711_20261120101233123.log")
+
+
+def test_a_plog_that_ends_early_is_no_node_that_fell_silent(tmp_path: Path) -> None:
+    (tmp_path / "plog-1_2.log").write_text("[INFO] HCCL(1,python):2026-11-20-09:00:00.1 up\n")
+    line = "INFO 11-20 10:{}:00 [a.py:1] waiting"
+    logs = [log(0, line.format("30")), log(1, line.format("30")), *read_folder(1, tmp_path)]
+    assert not diagnose(logs).causes

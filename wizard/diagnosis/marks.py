@@ -50,12 +50,14 @@ class NodeLog:
         errors: last lines of exceptions that no signature knows, first ones first.
         complaints: lines of level ERROR, or a shell's, that no signature knows.
         before_traceback: what a library wrote to stderr just before the first traceback.
+        plog: it is CANN's own log of a process, beside the node's serve log.
         ended: it was shut down in order.
         ranks: ranks that said that they live here; ``world`` is how many there are in all.
     """
 
     node: int
     name: str
+    plog: bool = False
     hits: dict[str, Hit] = field(default_factory=dict)
     errors: list[Mark] = field(default_factory=list)
     complaints: list[Mark] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wizard.diagnosis.marks import Hit, NodeLog
@@ -20,9 +20,9 @@ class End:
 
     @property
     def label(self) -> str:
-        """Name for sentences: ``node 1 NPU 3 (29.11.1.35)``."""
+        """Name for sentences: ``node 1 NPU 3 (29.11.1.35)``, or ``NPU 29.11.1.35``."""
         if self.node is None:
-            return self.address
+            return f"NPU {self.address}"
         return f"node {self.node} NPU {self.device} ({self.address})"
 
 
@@ -36,9 +36,18 @@ class Pair:
 
 
 class RankMap:
-    """Which node owns which rank: as the logs say, else by counting."""
+    """Which node owns which rank: as the logs say, else by counting.
 
-    def __init__(self, logs: Sequence[NodeLog], npus_per_node: int | None = None) -> None:
+    ``addresses`` gives node and device of NPUs' addresses, where the checks have read them.
+    """
+
+    def __init__(
+        self,
+        logs: Sequence[NodeLog],
+        npus_per_node: int | None = None,
+        addresses: Mapping[str, tuple[int, int]] | None = None,
+    ) -> None:
+        self._addresses = addresses or {}
         self._owner = {rank: log.node for log in logs for rank in log.ranks}
         nodes = max((log.node for log in logs), default=0) + 1
         world = max((log.world or 0 for log in logs), default=0)
@@ -53,7 +62,9 @@ class RankMap:
         return rank // self.npus if self.npus else None
 
     def end(self, address: str, rank: str | None) -> End:
-        """Return the end of a link."""
+        """Return the end of a link: by its address, else by its rank."""
+        if place := self._addresses.get(address):
+            return End(address, *place)
         if not rank or self.npus is None:
             return End(address)
         return End(address, self.owner(int(rank)), int(rank) % self.npus)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Iterable
+from errno import ENOENT
 from pathlib import Path
 from typing import IO, cast
 
@@ -16,6 +17,7 @@ from wizard.diagnosis.marks import NodeLog
 from wizard.diagnosis.scan import NodeScan
 
 CHUNK = 1 << 18
+_SUFFIXES = (".log", ".log.gz")
 _LONGEST = 16 * 1024  # bytes of a line; what is beyond is dropped
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_])")
 _NODE = re.compile(rb"node(\d{1,4}) \| ")
@@ -24,8 +26,8 @@ _NODE = re.compile(rb"node(\d{1,4}) \| ")
 class LogReader:
     """Cuts a byte stream into lines for the scan of its node, or of each node in it."""
 
-    def __init__(self, node: int, name: str) -> None:
-        self._node, self._name = node, name
+    def __init__(self, node: int, name: str, *, plog: bool = False) -> None:
+        self._node, self._name, self._plog = node, name, plog
         self._rest = b""
         self._skipping = False  # inside an overlong line
         self._number = 0
@@ -83,18 +85,18 @@ class LogReader:
 
     def _scan(self, node: int) -> NodeScan:
         if node not in self._scans:
-            self._scans[node] = NodeScan(node, self._name)
+            self._scans[node] = NodeScan(node, self._name, plog=self._plog)
         return self._scans[node]
 
 
-def read_stream(node: int, name: str, stream: IO[bytes]) -> list[NodeLog]:
+def read_stream(node: int, name: str, stream: IO[bytes], *, plog: bool = False) -> list[NodeLog]:
     """Return what a stream of bytes holds; gzip is recognised by its first bytes.
 
     Raises:
         OSError: it cannot be read, or is damaged gzip (``gzip.BadGzipFile``).
         EOFError: the gzip stream is cut off.
     """
-    reader = LogReader(node, name)
+    reader = LogReader(node, name, plog=plog)
     first = stream.read(CHUNK)
     if first[:2] == b"\x1f\x8b":
         packed = cast(IO[bytes], _Joined(first, stream))
@@ -107,9 +109,25 @@ def read_stream(node: int, name: str, stream: IO[bytes]) -> list[NodeLog]:
 
 
 def read_file(node: int, path: Path) -> list[NodeLog]:
-    """Return what a file holds; see :func:`read_stream`."""
+    """Return what a file holds; see :func:`read_stream`. A plog is known by its name.
+
+    CANN writes one for each process: ``~/ascend/log/debug/plog/plog-4711_20261120101233123.log``.
+    """
     with path.open("rb") as stream:
-        return read_stream(node, str(path), stream)
+        return read_stream(node, str(path), stream, plog=path.name.startswith("plog-"))
+
+
+def read_folder(node: int, folder: Path) -> list[NodeLog]:
+    """Return what the files of a node's folder hold: its serve log and what CANN wrote.
+
+    Raises:
+        FileNotFoundError: it holds no log.
+        OSError: see :func:`read_stream`.
+    """
+    paths = sorted(p for s in _SUFFIXES for p in folder.rglob(f"*{s}") if p.is_file())
+    if not paths:
+        raise FileNotFoundError(ENOENT, f"no *{' or *'.join(_SUFFIXES)} in this folder")
+    return [log for path in paths for log in read_file(node, path)]
 
 
 def read_lines(node: int, name: str, lines: Iterable[str]) -> list[NodeLog]:

@@ -82,7 +82,7 @@ def to_text(diagnosis: Diagnosis, lang: str = "en") -> str:
     lines: list[str] = []
     if diagnosis.cause is None:
         lines += [words["none"], ""]
-        for log in diagnosis.logs:
+        for log in (log for log in diagnosis.logs if not log.plog):
             label = f"{words['node']} {log.node} ({log.name})"
             lines.append(
                 words["reached"].format(label=label, lines=log.lines, stage=log.stage.title)

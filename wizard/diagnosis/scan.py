@@ -51,8 +51,8 @@ def _table() -> tuple[tuple[bytes, int], ...]:
 class NodeScan:
     """Reads the lines of one node. Colours are gone from what it is given; prefixes are not."""
 
-    def __init__(self, node: int, name: str) -> None:
-        self.log = NodeLog(node, name)
+    def __init__(self, node: int, name: str, *, plog: bool = False) -> None:
+        self.log = NodeLog(node, name, plog)
         self._stages = StageParser()
         self._open: dict[str, int] = {}  # process → lines left of its traceback
         self._past: list[tuple[int, bytes]] = []

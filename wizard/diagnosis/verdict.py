@@ -6,10 +6,11 @@ what happened on another node. They are told apart by the catalogue, and ordered
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wizard.diagnosis.clock import BEFORE_ALL, Clock
+from wizard.diagnosis.known import Known
 from wizard.diagnosis.marks import Hit, Mark, NodeLog
 from wizard.diagnosis.ranks import Pair, RankMap, tls_differs
 from wizard.diagnosis.signatures import Signature, by_key, catalogue, fill
@@ -89,30 +90,18 @@ class _Found:
     hit: Hit | None = None
 
 
-def diagnose(
-    logs: Sequence[NodeLog],
-    *,
-    npus_per_node: int | None = None,
-    offsets: Mapping[int, float] | None = None,
-    dead: Collection[int] = (),
-) -> Diagnosis:
-    """Return the verdict.
-
-    Args:
-        logs: the scans, a log per node.
-        npus_per_node: where it is known; else it is taken from what the logs say.
-        offsets: seconds that a node's clock is ahead, by node.
-        dead: nodes whose container is known to have ended by itself.
-    """
-    return _Judge(logs, RankMap(logs, npus_per_node), Clock(logs, offsets or {}), dead).verdict()
+def diagnose(logs: Sequence[NodeLog], known: Known | None = None) -> Diagnosis:
+    """Return the verdict on the scans: a serve log per node, and perhaps plogs beside it."""
+    return _Judge(logs, known or Known()).verdict()
 
 
 class _Judge:
-    def __init__(
-        self, logs: Sequence[NodeLog], ranks: RankMap, clock: Clock, dead: Collection[int]
-    ) -> None:
-        self.logs, self.ranks, self.clock, self.dead = logs, ranks, clock, dead
-        self.known = by_key(catalogue())
+    def __init__(self, logs: Sequence[NodeLog], known: Known) -> None:
+        self.logs, self.dead = logs, known.dead
+        self.serve_logs = [log for log in logs if not log.plog]
+        self.ranks = RankMap(logs, known.npus_per_node, known.addresses)
+        self.clock = Clock(logs, known.offsets)
+        self.signatures = by_key(catalogue())
         self.hits = sorted(
             (self._of(log, hit) for log in logs for hit in log.hits.values()), key=self._order
         )
@@ -173,7 +162,7 @@ class _Judge:
 
     def _unknown(self) -> list[_Found]:
         """Errors that no signature knows: exceptions before other lines, earliest first."""
-        signature = self.known["unknown_error"]
+        signature = self.signatures["unknown_error"]
         found = []
         for log in self.logs:
             known = [h.mark.line for h in log.hits.values() if h.signature.kind in _REAL]
@@ -199,14 +188,14 @@ class _Judge:
         return sorted(follows, key=lambda f: f.signature.key in beaten)
 
     def _serves(self) -> bool:
-        return any(log.stage.phase is Phase.READY for log in self.logs)
+        return any(log.stage.phase is Phase.READY for log in self.serve_logs)
 
     # -- what no line says
 
     def _vanished(self, follows: list[_Found]) -> Cause | None:
         """Return the node whose log just ends while others lost it; None if none or several may."""
         lost = [f for f in follows if f.signature.peer_lost]
-        quiet = [log for log in self.logs if log.last and not log.failed and not log.ended]
+        quiet = [log for log in self.serve_logs if log.last and not log.failed and not log.ended]
         gone = [log for log in quiet if log.node in self.dead]
         if not gone and lost:
             until = lost[0].when + _SLACK_S
@@ -219,7 +208,7 @@ class _Judge:
 
     def _silent(self) -> list[Cause]:
         """Return the node that stopped long before the others went quiet, if nothing serves."""
-        timed = [log for log in self.logs if log.last and self._when_last(log) > BEFORE_ALL]
+        timed = [log for log in self.serve_logs if log.last and self._when_last(log) > BEFORE_ALL]
         if len(timed) < 2 or self._serves():
             return []
         log = min(timed, key=self._when_last)
@@ -233,7 +222,9 @@ class _Judge:
 
     def _verdict(self, key: str, log: NodeLog, confidence: str) -> Cause:
         assert log.last is not None
-        return Cause(self.known[key], log.node, log.name, log.last, confidence, {"node": log.node})
+        return Cause(
+            self.signatures[key], log.node, log.name, log.last, confidence, {"node": log.node}
+        )
 
     # -- telling
 
@@ -245,8 +236,10 @@ class _Judge:
         if hit is not None:
             values |= hit.values
             pairs = self.ranks.pairs(hit)
+            if "src_ip" in values and pairs:
+                values |= {"src": pairs[0].source.label, "dest": pairs[0].target.label}
             if signature.table and tls_differs(self._all_pairs(signature)):
-                signature = replace(self.known["tls_differs"], id=signature.id)
+                signature = replace(self.signatures["tls_differs"], id=signature.id)
         count = hit.count if hit else 1
         return Cause(signature, log.node, log.name, found.mark, confidence, values, pairs, count)
 

@@ -3,40 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.cluster import Series
+from wizard.checks.history import History
 from wizard.diagnosis.loglines import parse
 from wizard.launch.state import RankState
+from wizard.presets import Preset
 
 if TYPE_CHECKING:
+    from wizard.diagnosis.known import Known
     from wizard.diagnosis.verdict import Cause, Diagnosis
 
 _LIMIT = 300  # characters of a log's line in a sentence; a failed config dump runs to thousands
 
 
 async def diagnose_ranks(
-    ranks: Sequence[RankState], series: Series, *, dead: Collection[int] = ()
+    ranks: Sequence[RankState],
+    preset: Preset,
+    *,
+    dead: Collection[int] = (),
+    plogs: Mapping[int, Sequence[Path]] | None = None,
 ) -> Diagnosis:
     """Return the diagnosis of what is in memory of the ranks' logs, made beside the event loop.
 
     Args:
         ranks: the nodes of the launch, with their logs.
-        series: tells how many NPUs a node has.
+        preset: whose launch it is; its last checks say which NPU has which address.
         dead: ranks whose container ended by itself.
+        plogs: CANN's own logs that were fetched, by rank; one that cannot be read is left out.
     """
     # its catalogue is read only once something failed; and it knows the stages, which are ours
-    from wizard.diagnosis.reading import read_lines  # noqa: PLC0415
+    from wizard.diagnosis.reading import read_file, read_lines  # noqa: PLC0415
     from wizard.diagnosis.verdict import diagnose  # noqa: PLC0415
 
     tails = [(rank.rank, rank.label, rank.log.tail(len(rank.log))) for rank in ranks]
 
     def work() -> Diagnosis:
         logs = [log for node, name, lines in tails for log in read_lines(node, name, lines)]
-        return diagnose(logs, npus_per_node=series.devices, dead=dead)
+        for node, paths in (plogs or {}).items():
+            for path in paths:
+                with suppress(OSError, EOFError):
+                    logs += read_file(node, path)
+        return diagnose(logs, known_of(preset, dead=dead))
 
     return await asyncio.to_thread(work)
+
+
+def known_of(preset: Preset, *, dead: Collection[int] = ()) -> Known:
+    """Return what the last checks of a preset say that helps to read logs. Reads the disk."""
+    from wizard.diagnosis.known import Known  # noqa: PLC0415
+
+    last = History(preset.name, preset.cluster).last()
+    report = last[1] if last is not None else None
+    return Known.of_report(report, npus_per_node=preset.series.devices, dead=dead)
 
 
 def why(diagnosis: Diagnosis, rank: int) -> str:

@@ -53,7 +53,7 @@ class Ending:
         was_ready = record.state == "ready"
         record.ready.clear()
         how, rank = first.death.reason, first.node.state.rank
-        record.diagnosis = await diagnose_ranks(record.ranks, record.preset.series, dead=[rank])
+        record.diagnosis = await diagnose_ranks(record.ranks, record.preset, dead=[rank])
         message = f"{first.node.state.label} failed: {how}{why(record.diagnosis, rank)}"
         brief = f"{first.node.state.label} failed: {how}."
         first.node.put("failed", detail=how)

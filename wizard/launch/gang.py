@@ -130,7 +130,7 @@ class GangStart:
         rank = head.state.rank
         gone = [rank] if dead else []
         states = [node.state for node in self._nodes]
-        self.diagnosis = await diagnose_ranks(states, self._preset.series, dead=gone)
+        self.diagnosis = await diagnose_ranks(states, self._preset, dead=gone)
         self.brief = f"{what}."
         return LaunchError(what + why(self.diagnosis, rank), node=rank)
 
