@@ -89,6 +89,17 @@ class ChatClient:
         except (ValueError, KeyError, TypeError) as error:
             raise ChatError("the server's list of models could not be understood.") from error
 
+    async def metrics(self) -> str:
+        """Return ``/metrics`` as it is: Prometheus' text format."""
+        try:
+            async with self._http(_SHORT_S) as http:
+                response = await http.get("/metrics")
+        except (httpx.HTTPError, OSError) as error:
+            raise _unreachable(error) from error
+        if response.status_code != httpx.codes.OK:
+            raise _refused(response.status_code, response.text)
+        return response.text
+
     async def stream(
         self,
         messages: Sequence[Mapping[str, str]],

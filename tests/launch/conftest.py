@@ -10,6 +10,12 @@ from tests.launch.bench import FakeFleet, preset, render
 from wizard.launch import gang
 
 
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs and records of launches go into no user's folders."""
+    monkeypatch.setenv("V32_WIZARD_HOME", str(tmp_path / "wizard"))
+
+
 @pytest.fixture
 def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gang, "render", render)

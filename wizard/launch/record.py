@@ -10,6 +10,7 @@ from wizard.presets import Preset
 
 if TYPE_CHECKING:
     from wizard.diagnosis.verdict import Diagnosis
+    from wizard.launch.metrics import Load
 
 
 class Record:
@@ -22,6 +23,7 @@ class Record:
         diagnosis: why it failed, as far as the logs tell.
         started_at: epoch seconds; None before the start.
         ranks: one per node.
+        load: what the model does, by its own figures, while it serves; else None.
         changed: set on every change, for whoever waits for one.
     """
 
@@ -35,6 +37,7 @@ class Record:
         self.revision = 0
         self.started_at: float | None = None
         self.ranks = [RankState(node.rank, node.host) for node in preset.cluster.nodes]
+        self.load: Load | None = None
         self.changed = asyncio.Event()
         self._ready = asyncio.Event()
 

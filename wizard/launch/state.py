@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
+from wizard.launch.progress import Phase, Stage
 from wizard.logbuffer import LogBuffer
+
+KEPT_LINES = 10_000  # of a node's log in memory; the whole is in a file
 
 
 @dataclass
@@ -17,24 +21,47 @@ class RankState:
         state: pending, starting, running, ready, failed (the first to fail: the cause), aborted
             (stopped because another failed), stopped, or unreachable (which is not dead).
         stage: what its log says it is doing, with its count: ``weights 12 of 163``.
-        stage_since: when the phase began, epoch seconds here.
         detail: more about the stage, or why it failed.
         container: id of its container, or "".
+        progress: the stage as read from the log; None while no log was read.
+        phases: each phase that was reached and when it began, by the node's clock.
+        moved_at: when the log last told of progress, by the node's clock; 0.0 for never.
+        clock_offset_s: how far the node's clock is ahead of ours, in seconds, once it was asked.
+        log: the tail of its log; the times of its lines are the node's.
+        log_path: the whole log in a file here, as the engine gave it; None when none is kept.
+        log_problem: why it is not kept there, or "".
     """
 
     rank: int
     host: str
     state: str = "pending"
     stage: str = ""
-    stage_since: float = field(default_factory=time.time)
     detail: str = ""
-    log: LogBuffer = field(default_factory=LogBuffer)
+    log: LogBuffer = field(default_factory=lambda: LogBuffer(KEPT_LINES))
     container: str = ""
+    progress: Stage | None = None
+    phases: dict[Phase, float] = field(default_factory=dict)
+    moved_at: float = 0.0
+    clock_offset_s: float = 0.0
+    log_path: Path | None = None
+    log_problem: str = ""
 
     @property
     def label(self) -> str:
         """Name for sentences: ``node 1 (10.0.0.12)``."""
         return f"node {self.rank} ({self.host})"
+
+    def begin(self, phase: Phase, at: float) -> None:
+        """Note that a phase began, by the node's clock (0.0: now); the first time counts."""
+        self.phases.setdefault(phase, at or time.time() + self.clock_offset_s)
+
+    def moved(self, at: float) -> None:
+        """Note a sign of progress, by the node's clock (0.0: now)."""
+        self.moved_at = max(self.moved_at, at or time.time() + self.clock_offset_s)
+
+    def ours(self, at: float) -> float:
+        """Return a moment of the node's clock by our clock."""
+        return at - self.clock_offset_s
 
 
 @dataclass(frozen=True, slots=True)

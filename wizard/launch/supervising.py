@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from wizard.launch.ending import Ending
 from wizard.launch.node import LaunchNode
@@ -27,7 +28,10 @@ class Supervision:
         watches: Sequence[NodeWatch],
         probe: ServingProbe,
         ending: Ending,
+        *,
+        beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
+        self._beside = beside  # what else goes on as long
         self._record, self._nodes, self._watches = record, nodes, watches
         self._probe, self._ending = probe, ending
         self._left = False
@@ -45,6 +49,7 @@ class Supervision:
         async with asyncio.TaskGroup() as group:
             work = [group.create_task(watch.run()) for watch in self._watches]
             work.append(group.create_task(self._probe.run()))
+            work += [group.create_task(other()) for other in self._beside]
             try:
                 await self._supervise(until_ready)
             finally:

@@ -17,6 +17,7 @@ from wizard.errors import LaunchError, UsageError
 from wizard.launch import report
 from wizard.launch.ending import Ending, blame
 from wizard.launch.gang import RPC_WAIT_S, GangStart, ports
+from wizard.launch.loadprobe import LoadProbe
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
 from wizard.launch.proofread import proofread
@@ -119,7 +120,10 @@ class Launch(Record):
         probe = ServingProbe(
             self._nodes[0].remote, self.preset, self.touch, interval_s=self._interval_s
         )
-        self._supervision = Supervision(self, self._nodes, self._watches, probe, self._ending())
+        load = LoadProbe(self._nodes[0].remote, self)
+        self._supervision = Supervision(
+            self, self._nodes, self._watches, probe, self._ending(), beside=[load.run]
+        )
         await self._supervision.run(until_ready=until_ready)
 
     async def attach(self) -> bool:
@@ -137,7 +141,7 @@ class Launch(Record):
             return False
         self.launch_id = container.launch
         self.started_at = container.started_at or time.time()
-        self._watches = self._new_watches()
+        self._watches = self._new_watches(found=True)
         for node, answer in zip(self._nodes, answers, strict=True):
             if isinstance(answer, Exception):
                 node.put("unreachable", "", str(answer))
@@ -188,9 +192,10 @@ class Launch(Record):
     def _ending(self) -> Ending:
         return Ending(self, self._nodes, self._watches, grace_s=self._grace_s)
 
-    def _new_watches(self) -> list[NodeWatch]:
+    def _new_watches(self, *, found: bool = False) -> list[NodeWatch]:
         return [
-            NodeWatch(node, self.launch_id, interval_s=self._interval_s) for node in self._nodes
+            NodeWatch(node, self.launch_id, interval_s=self._interval_s, found=found)
+            for node in self._nodes
         ]
 
 

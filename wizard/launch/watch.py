@@ -11,8 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wizard.errors import LaunchError, RemoteError
+from wizard.launch.clocks import CLOCK_S, ask_clock
 from wizard.launch.feed import LogFeed
+from wizard.launch.logfile import log_path
 from wizard.launch.node import LaunchNode
+from wizard.launch.progress import Phase
 from wizard.launch.runtime import Listing
 
 INTERVAL_S = 2.0
@@ -32,11 +35,21 @@ class Death:
 
 
 class NodeWatch:
-    """Watches one node until cancelled. ``death`` is set once its container has ended."""
+    """Watches one node until cancelled. ``death`` is set once its container has ended.
 
-    def __init__(self, node: LaunchNode, launch_id: str, *, interval_s: float = INTERVAL_S) -> None:
+    ``found`` tells that the launch ran before we came: its log is not read from the start.
+    """
+
+    def __init__(
+        self,
+        node: LaunchNode,
+        launch_id: str,
+        *,
+        interval_s: float = INTERVAL_S,
+        found: bool = False,
+    ) -> None:
         self.node = node
-        self.feed = LogFeed(node)
+        self.feed = LogFeed(node, log_path(launch_id, node.state.rank), found=found)
         self.death: Death | None = None
         self._launch_id = launch_id
         self._interval_s = interval_s
@@ -44,8 +57,9 @@ class NodeWatch:
         self._known = asyncio.Event()  # the container is there and was started
 
     async def run(self) -> None:
-        """Follow the log and ask for the container's state, side by side."""
+        """Follow the log, ask for the container's state and for the node's time, side by side."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_time())
             group.create_task(self._keep_asking())
             group.create_task(self._keep_reading())
 
@@ -68,6 +82,11 @@ class NodeWatch:
             except TimeoutError:
                 pass
 
+    async def _keep_time(self) -> None:
+        while True:
+            await ask_clock(self.node)
+            await asyncio.sleep(CLOCK_S)
+
     async def _keep_reading(self) -> None:
         await self._known.wait()
         while not (await self.feed.once(self.node.state.container) and self.death is not None):
@@ -86,6 +105,9 @@ class NodeWatch:
             self.node.put("pending", "container", "created, not started yet")
             return
         self._known.set()
+        if container.started_at is not None:
+            self.node.state.begin(Phase.CONTAINER, container.started_at)
+            self.node.state.moved(container.started_at)
         if container.running:
             self._runs()
             return

@@ -35,6 +35,8 @@ def clean(data: bytes | str) -> str:
     text stays.
     """
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    if text.isprintable():  # most lines of a log: nothing below would find anything in them
+        return text
     text = _SURROGATE.sub("\ufffd", text)
     text = _SEQUENCE.sub("", text)
     return "\n".join(_line(line) for line in text.split("\n"))

@@ -25,7 +25,10 @@ class Voice:
             _put(1, f"{self.prefix}{level} {now} [{place}] {line}\n")
 
     def bar(self, text: str, *, end: bool = False) -> None:
-        """Redraw a progress bar (tqdm: stderr, carriage return first)."""
+        """Redraw a progress bar (tqdm: stderr, carriage return first).
+
+        The bar of vLLM's own loader ends with a newline each time.
+        """
         _put(2, f"\r{self.prefix}{text}" + ("\n" if end else ""))
 
     def fail(self, place: str, title: str, error: str) -> None:

@@ -233,7 +233,7 @@ class Serve:
             self.npu.bar(
                 f"Loading safetensors checkpoint shards: {100 * done // shards:3d}% Completed | "
                 f"{done}/{shards} [{_clock(spent)}<{left}, {rate}]",
-                end=step == _STEPS,
+                end=True,  # vLLM's format of this bar ends with a newline
             )
             if step < _STEPS:
                 time.sleep(total_s / _STEPS)

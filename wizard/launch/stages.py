@@ -1,0 +1,278 @@
+"""How each rank of a launch stands: its stage, how long that usually takes, whom it waits for. Pure.
+
+Nothing here changes anything: a rank that makes no progress is called stalled, with what it waits
+for, and whether that is a reason to stop is for people to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from wizard.launch.durations import NO_PROGRESS_S, PHASES, Typical
+from wizard.launch.progress import Phase, Stage
+
+WEIGHTS_GB = 44  # of each 64 GB NPU, in every shape of the guide (43 to 45)
+_GONE = {
+    "failed": "has failed",
+    "aborted": "was stopped",
+    "stopped": "was stopped",
+    "unreachable": "cannot be reached",
+}
+
+
+class RankSeen(Protocol):
+    """What is read of a rank's state (:class:`wizard.launch.state.RankState`)."""
+
+    @property
+    def rank(self) -> int:
+        """Which node."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """Its host as the preset names it."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """pending, starting, running, ready, failed, aborted, stopped or unreachable."""
+        ...
+
+    @property
+    def stage(self) -> str:
+        """What it is doing, in words."""
+        ...
+
+    @property
+    def detail(self) -> str:
+        """More about it."""
+        ...
+
+    @property
+    def progress(self) -> Stage | None:
+        """The stage as read from its log."""
+        ...
+
+    @property
+    def phases(self) -> Mapping[Phase, float]:
+        """When each phase began, by the node's clock."""
+        ...
+
+    @property
+    def moved_at(self) -> float:
+        """When its log last told of progress, by the node's clock; 0.0 for never."""
+        ...
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far its clock is ahead of ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One rank at one moment.
+
+    Attributes:
+        state: the rank's state, or ``stalled`` (no progress for too long), or ``done`` (this node
+            has finished its part and waits for the others).
+        stage: the phase with its count: ``weights 12 of 163``.
+        elapsed_s: seconds in this phase; of a rank that serves, from container to served; None
+            when there is nothing to measure.
+        typical: how long the phase usually takes.
+        detail: more about the stage: GB, time left, or why it failed.
+        note: what it waits for, of one that is stalled or done; else "".
+    """
+
+    rank: int
+    host: str
+    state: str
+    stage: str
+    elapsed_s: float | None = None
+    typical: Typical | None = None
+    detail: str = ""
+    note: str = ""
+
+    @property
+    def late(self) -> bool:
+        """Whether the phase takes longer than it usually does."""
+        over = self.elapsed_s is not None and self.typical is not None
+        return over and (self.elapsed_s or 0.0) > (self.typical.high_s if self.typical else 0.0)
+
+
+def look(ranks: Sequence[RankSeen], now: float) -> list[Look]:
+    """Return how every rank stands at ``now`` (epoch seconds here), in rank order."""
+    return [_look(rank, ranks, now) for rank in ranks]
+
+
+def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
+    phase, theirs = phase_of(rank), now + rank.clock_offset_s
+    if rank.state not in ("starting", "running"):
+        elapsed = None
+        if rank.state == "ready" and (served := _served_after(ranks)) is not None:
+            elapsed = served
+        detail = rank.detail
+        return Look(rank.rank, rank.host, rank.state, rank.stage, elapsed, None, detail)
+    began = rank.phases.get(phase)
+    elapsed = max(0.0, theirs - began) if began is not None else None
+    state, note = rank.state, ""
+    if rank.state == "running" and phase >= Phase.ENGINE:
+        state, note = "done", _others_behind(rank, ranks, phase)
+    elif stalled(rank, now):
+        state, note = "stalled", _stalled_words(rank, ranks, theirs)
+    return Look(
+        rank.rank, rank.host, state, rank.stage, elapsed, PHASES.get(phase), _detail(rank), note
+    )
+
+
+def phase_of(rank: RankSeen) -> Phase:
+    """Return the phase that a rank is in."""
+    return rank.progress.phase if rank.progress is not None else Phase.CONTAINER
+
+
+def stalled(rank: RankSeen, now: float) -> bool:
+    """Whether a rank that runs has made no progress for too long; one that is done has not."""
+    if rank.state != "running" or phase_of(rank) >= Phase.ENGINE or not rank.moved_at:
+        return False
+    return now + rank.clock_offset_s - rank.moved_at >= NO_PROGRESS_S
+
+
+def _served_after(ranks: Sequence[RankSeen]) -> float | None:
+    head = ranks[0].phases
+    if Phase.READY not in head or Phase.CONTAINER not in head:
+        return None
+    return head[Phase.READY] - head[Phase.CONTAINER]
+
+
+def _detail(rank: RankSeen) -> str:
+    """Return the detail; of weights that are being loaded with how much that is, about."""
+    stage = rank.progress
+    if stage is None or stage.phase is not Phase.WEIGHTS or not stage.total or stage.done is None:
+        return rank.detail
+    if stage.done >= stage.total:
+        return rank.detail
+    gigabytes = WEIGHTS_GB * stage.done / stage.total
+    left = f", {stage.eta} left" if stage.eta else ""
+    return f"about {gigabytes:.0f} of {WEIGHTS_GB} GB on each NPU{left}"
+
+
+def _stalled_words(rank: RankSeen, ranks: Sequence[RankSeen], theirs: float) -> str:
+    return f"no progress for {clock(theirs - rank.moved_at)}: {waits_for(rank, ranks)}"
+
+
+def waits_for(rank: RankSeen, ranks: Sequence[RankSeen]) -> str:
+    """Say what a rank that stands still waits for, and which other rank is missing."""
+    phase = phase_of(rank)
+    others = [other for other in ranks if other.rank != rank.rank]
+    missing = [other for other in others if other.state in _GONE or phase_of(other) < phase]
+    if missing and phase >= Phase.HANDSHAKE:
+        # node 0 is what workers wait for until the handshake is over
+        first = missing if rank.rank == 0 else sorted(missing, key=lambda other: other.rank)
+        named = "; ".join(f"{_label(other)} {where(other)}" for other in first)
+        return f"waits for {named}"
+    if phase is Phase.HANDSHAKE:
+        return _handshake(rank, alone=not others)
+    if phase is Phase.RANKS:
+        return _ranks(alone=not others)
+    return _ALONE[phase]
+
+
+def where(rank: RankSeen) -> str:
+    """Say where a rank stands that another waits for: ``has not started its container``."""
+    if rank.state in _GONE:
+        return _GONE[rank.state]
+    if rank.state in ("pending", "starting"):
+        return "has not started its container"
+    phase = phase_of(rank)
+    if phase is Phase.CONTAINER:
+        return "runs, but its log says nothing yet"
+    return f"is at {rank.stage or phase.title}"
+
+
+def _others_behind(rank: RankSeen, ranks: Sequence[RankSeen], phase: Phase) -> str:
+    behind = [o for o in ranks if o.rank != rank.rank and phase_of(o) < Phase.ENGINE]
+    if behind:
+        named = "; ".join(f"{_label(other)} {where(other)}" for other in behind)
+        return f"this node is done, waits for {named}"
+    if rank.rank != 0 and phase_of(ranks[0]) < Phase.READY:
+        return "this node is done, node 0 is about to serve"
+    return ""
+
+
+def _label(rank: RankSeen) -> str:
+    return f"node {rank.rank}, which"
+
+
+def _handshake(rank: RankSeen, *, alone: bool) -> str:
+    if alone:
+        return "waits for its own engine, which does not answer"
+    if rank.rank == 0:
+        return (
+            "all nodes are in the handshake, but it does not end: does each worker's log name "
+            "node 0's right address and RPC port, and does a firewall stand between?"
+        )
+    return (
+        "node 0 is in the handshake too, but they do not meet: is the address that this node's "
+        "log names node 0's, and is its RPC port open for this node?"
+    )
+
+
+def _ranks(*, alone: bool) -> str:
+    if alone:
+        return "its NPUs do not find each other (HCCL)"
+    return (
+        "all nodes are here: their ranks do not find each other (HCCL, gloo): are nic and "
+        "local_ip right, and do the NPUs of different nodes reach each other?"
+    )
+
+
+# What holds a rank up while no other is behind it; the two that depend on who is asked are above.
+_ALONE = {
+    Phase.CONTAINER: "its container runs, but nothing is in its log",
+    Phase.PYTHON: "Python imports, from a slow disk maybe",
+    Phase.WEIGHTS: "reads weights: is the disk or network share slow?",
+    Phase.KV_CACHE: "profiles memory and makes the KV cache",
+    Phase.GRAPH: "compiles graphs",
+    Phase.ENGINE: "this node is done",
+    Phase.READY: "it serves",
+}
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as ``3:05`` or ``1:02:03``."""
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def usual(typical: Typical) -> str:
+    """Return what is typical in few columns: ``0:10-12:00``."""
+    return f"{clock(typical.low_s)}-{clock(typical.high_s)}"
+
+
+def history(rank: RankSeen, now: float) -> list[tuple[Phase, float | None, bool]]:
+    """Return every phase with the seconds that it took, or takes now (then True).
+
+    Seconds are None for a phase that has not begun. One that left no sign of its own (a worker
+    never serves, eager mode has no graphs) has 0.0 once a later one has begun.
+    """
+    began, current = rank.phases, phase_of(rank)
+    found: list[tuple[Phase, float | None, bool]] = []
+    for phase in Phase:
+        if phase > current:
+            found.append((phase, None, False))
+            continue
+        start = began.get(phase)
+        later = [at for other, at in began.items() if other > phase]
+        if start is None:
+            found.append((phase, 0.0, False))
+        elif later:
+            found.append((phase, max(0.0, min(later) - start), False))
+        else:
+            running = rank.state in ("starting", "running") and phase < Phase.ENGINE
+            took = now + rank.clock_offset_s - start if running else None
+            found.append((phase, took, running))
+    return found
