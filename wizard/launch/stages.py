@@ -1,4 +1,4 @@
-"""How each rank of a launch stands: its stage, how long that usually takes, whom it waits for. Pure.
+"""How each rank of a launch stands: stage, usual time, and whom it waits for. Pure.
 
 Nothing here changes anything: a rank that makes no progress is called stalled, with what it waits
 for, and whether that is a reason to stop is for people to decide.
@@ -172,6 +172,9 @@ def waits_for(rank: RankSeen, ranks: Sequence[RankSeen]) -> str:
         first = missing if rank.rank == 0 else sorted(missing, key=lambda other: other.rank)
         named = "; ".join(f"{_label(other)} {where(other)}" for other in first)
         return f"waits for {named}"
+    ahead = bool(others) and all(phase_of(other) > phase for other in others)
+    if ahead and phase in (Phase.HANDSHAKE, Phase.RANKS):
+        return "the other nodes are past this, only this one is not"
     if phase is Phase.HANDSHAKE:
         return _handshake(rank, alone=not others)
     if phase is Phase.RANKS:
