@@ -23,11 +23,11 @@ from wizard.troubleshooting.findings import findings
 DATA = Path(__file__).parent.parent / "data"
 EXPECTED: dict[str, dict[str, Any]] = yaml.safe_load((DATA / "scenarios.yaml").read_text("utf-8"))
 TOGETHER = [
-    ["healthy"],
+    ["healthy", "launch-stalls"],
     [
         *("link-down", "link-flapping", "gateway-outside", "ping-one-way", "tls-mixed"),
         *("ports-taken", "image-missing", "mount-folder", "clock-skew", "arch-x86"),
-        *("npu-unhealthy", "netdetect-unset"),
+        *("npu-unhealthy", "netdetect-unset", "launch-killed"),
     ],
     [
         *("driver-26", "link-dark", "optic-weak", "net-health-26", "netdetect-self", "ip-missing"),
@@ -35,7 +35,7 @@ TOGETHER = [
     ],
     [
         *("net-health", "conf-stale", "ping-partial", "weights-incomplete", "runtime-down"),
-        *("clock-far", "conf-missing"),
+        *("clock-far", "conf-missing", "launch-rpc-blocked", "launch-out-of-memory"),
     ],
     ["hung-npu", "optic-missing", "gateway-missing", "mtu", "weights-precision", "npu-missing"],
     ["ip-duplicate", "busy-tool"],

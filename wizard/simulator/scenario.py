@@ -132,7 +132,8 @@ class NodeFault(_Strict):
     (a shard of another size). ``host``: what is unusual about the machine. ``busy``: something
     else holds hccn_tool all the time. ``switch``: the switch that it is on; pings between nodes
     on different switches get lost when the scenario's ``uplink`` is ``down``. ``isolated``: none of
-    its NPUs reaches another node. ``ports``: TCP ports that something listens on. ``absent``:
+    its NPUs reaches another node. ``rpc``: ``blocked``, as by a firewall: what it sends to
+    node 0's RPC port gets lost. ``ports``: TCP ports that something listens on. ``absent``:
     paths that do not exist; ``folders``: paths that are folders where files must be.
     """
 
@@ -143,6 +144,7 @@ class NodeFault(_Strict):
     weights: Literal["missing", "incomplete", "other", "older"] | None = None
     busy: bool = False
     isolated: bool = False
+    rpc: Literal["blocked"] | None = None
     switch: Annotated[str, Field(pattern=r"^[\w-]{1,40}$")] | None = None
     ports: tuple[Annotated[int, Field(ge=1024, le=65535)], ...] = ()
     absent: tuple[NodePath, ...] = ()

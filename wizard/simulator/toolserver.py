@@ -170,5 +170,6 @@ class ToolServer:
             "patience": timing.rpc_patience,
             "token": timing.token,
             "slow": node.slow,
+            "rpc_blocked": self.world.scenario.node_fault(node.rank).rpc is not None,
             "fault": None if fault is None else {"at": fault.at, "does": fault.does},
         }

@@ -21,6 +21,7 @@ class Facts:
         self.patience_s: float = data["patience"] / speed
         self.token_s: float = data["token"] / speed
         self.beat_s: float = 10 / speed  # between two lines of one who waits
+        self.rpc_blocked: bool = data["rpc_blocked"]  # packets to node 0's RPC port get lost
         self._fault: dict[str, str] = data["fault"] or {}
 
     def fault(self, stage: str) -> str:

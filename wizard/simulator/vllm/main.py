@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -103,7 +104,7 @@ class Serve:
         self._stage("start")
         self.core.log("core.py:644", "Waiting for init message from front-end.")
         try:
-            worker = Worker(options, self.local, facts.patience_s)
+            worker = Worker(options, self.local, facts.patience_s, blocked=facts.rpc_blocked)
         except RanksError as error:
             self._die(str(error))
         worker.wait_for("init")
@@ -237,9 +238,24 @@ class Serve:
             )
             if step < _STEPS:
                 time.sleep(total_s / _STEPS)
+        # The real one reads the index only to pass over files that it does not name, and misses
+        # tensors only where nothing is quantised; elsewhere it serves what was never loaded.
+        missing = self._missing(f"{root}{model}", names) if not self.options.quantization else []
+        if missing:
+            self._die(
+                f"ValueError: Following weights were not initialized from checkpoint: {missing}",
+                core=True,
+            )
         spent = time.monotonic() - started
         self.npu.log("default_loader.py:267", f"Loading weights took {spent:.2f} seconds")
         self.npu.log("model_runner_v1.py:2651", f"Loading model weights took {_WEIGHTS_GB} GB")
+
+    @staticmethod
+    def _missing(folder: str, names: list[str]) -> list[str]:
+        """Return the tensors whose shard is not there."""
+        with open(f"{folder}/model.safetensors.index.json", encoding="utf-8") as file:
+            shards: dict[str, str] = json.load(file)["weight_map"]
+        return [tensor for tensor, shard in shards.items() if shard not in names]
 
     def _graphs(self) -> None:
         self._stage("graph")

@@ -132,11 +132,15 @@ class FrontEnd:
 class Worker:
     """A worker's side."""
 
-    def __init__(self, arguments: Namespace, local: int, patience_s: float) -> None:
+    def __init__(
+        self, arguments: Namespace, local: int, patience_s: float, *, blocked: bool = False
+    ) -> None:
         address = (arguments.data_parallel_address, arguments.data_parallel_rpc_port)
         end = time.monotonic() + patience_s
         while True:
             try:
+                if blocked:
+                    raise TimeoutError
                 connection = socket.create_connection(address, timeout=_RETRY_S * 10)
                 break
             except OSError:
