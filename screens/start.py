@@ -11,6 +11,7 @@ from screens.widgets.palette import plain
 from wizard.draft import Draft
 from wizard.errors import WizardError
 from wizard.session import Step
+from wizard.wording import ago
 
 INTRO = (
     "Puts DeepSeek-V3.2-Exp into service on Huawei Ascend servers: choose the hardware, name "
@@ -119,12 +120,3 @@ def describe(draft: Draft) -> str:
         f"{draft.series} {draft.precision.label}" if draft.precision else "hardware not chosen"
     )
     return f"{hardware}, {count} {'node' if count == 1 else 'nodes'}"
-
-
-def ago(seconds: float) -> str:
-    """Return how long ago, in the largest unit that fits."""
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return "just now"

@@ -125,6 +125,11 @@ def build_parser() -> argparse.ArgumentParser:
     launch.add_argument("--yes", action="store_true", help="do not ask")
     launch.add_argument("--skip-checks", action="store_true", help="do not run the checks first")
     launch.add_argument("--no-follow", action="store_true", help="return once it is started")
+    running = launch.add_mutually_exclusive_group()
+    running.add_argument(
+        "--attach", action="store_true", help="follow a launch of the preset that runs already"
+    )
+    running.add_argument("--restart", action="store_true", help="stop such a launch first")
     status = add("status", "what runs where, and whether it serves")
     _connecting(status)
     _format(status, "text", "json")

@@ -15,8 +15,6 @@ from wizard.scriptlines import (
     HCCN_MOUNT,
     KEY_DIRECTORY,
     KEY_FILE,
-    LABEL_LAUNCH,
-    LABEL_PRESET,
     PLOG,
     SERVE,
     LaunchLabels,
@@ -29,8 +27,7 @@ def options(preset: Preset, launch: LaunchLabels | None, rank: int = 0) -> list[
     """Return the options of ``docker``, between its verb and the image."""
     if _is_the_guides(preset):
         return scriptlines.guide_options(preset)
-    name, number = (launch.preset, launch.launch_id) if launch else (preset.name, "manual")
-    labels = {LABEL_PRESET: name, LABEL_LAUNCH: number}
+    labels = (launch or LaunchLabels(preset.name, "manual", "")).labels
     key = preset.serve.api_key and rank == 0
     return scriptlines.container_options(preset, labels, '"$launch_dir"', key=key)
 

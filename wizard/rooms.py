@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wizard.diagnosis.verdict import Diagnosis
     from wizard.discovering import DiscoveryLike
     from wizard.edits import EditedScript
+    from wizard.launch.conflict import Holder
     from wizard.lint import Remark
     from wizard.presets import Preset
     from wizard.recipes import Choice
@@ -143,6 +144,15 @@ class LaunchLike(Protocol):
     @property
     def revision(self) -> int:
         """Bumped on every change."""
+        ...
+
+    @property
+    def conflict(self) -> Holder | None:
+        """Who holds what it needs, when that is why it did not start."""
+        ...
+
+    async def restart(self) -> None:
+        """Stop what runs of the preset, then start."""
         ...
 
     def plan(self) -> list[str]:

@@ -27,6 +27,8 @@ KEY_DIRECTORY, KEY_FILE = "key", "api-key"  # of the launch directory on node 0,
 PLOG_MOUNT = "/root/ascend/log"
 LABEL_PRESET = "v32-wizard.preset"
 LABEL_LAUNCH = "v32-wizard.launch"
+LABEL_TOKEN = "v32-wizard.token"  # chance: later steps of the launch act on nothing without it
+LABEL_OWNER = "v32-wizard.owner"  # user@host of the wizard that launched
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,26 @@ class LaunchLabels:
         preset: the preset's name.
         launch_id: the launch's own id.
         directory: the launch directory on the node; ``~/`` at its beginning is the user's home.
+        token: marks the containers of this very launch; "" in scripts that are run by hand.
+        owner: who launches, ``user@host``; "" likewise.
     """
 
     preset: str
     launch_id: str
     directory: str
+    token: str = ""
+    owner: str = ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its containers, by their names."""
+        found = {
+            LABEL_PRESET: self.preset,
+            LABEL_LAUNCH: self.launch_id,
+            LABEL_TOKEN: self.token,
+            LABEL_OWNER: self.owner,
+        }
+        return {name: value for name, value in found.items() if value}
 
 
 def image(preset: Preset) -> str:

@@ -37,7 +37,7 @@ __all__ = [
     "unfit_when_launched",
 ]
 
-_ANY_LAUNCH = LaunchLabels("any", "20260101-000000-abcdef", "~/any")
+_ANY_LAUNCH = LaunchLabels("any", "20260101-000000-abcdef", "~/any", "any", "any@any")
 
 
 @dataclass(frozen=True, slots=True)

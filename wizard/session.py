@@ -30,6 +30,7 @@ from wizard.secretdesk import SecretDesk
 
 if TYPE_CHECKING:
     from wizard.checks.book import Book
+    from wizard.launch.conflict import Holder
     from wizard.presets import Preset
     from wizard.scripts import NodeScripts
 
@@ -308,9 +309,25 @@ class Session(Answers):
         self.launch_error, self.launch_since = "", time.monotonic()
         self._work.start("launch", self._run_launch(self.launch))
 
-    async def _run_launch(self, launch: LaunchLike) -> None:
+    @property
+    def launch_conflict(self) -> Holder | None:
+        """Who holds what the launch needs, when that is why it did not start.
+
+        With ``what == "preset"`` the same preset is launched already, and :meth:`attach` or
+        :meth:`restart_launch` go on from there; anything else people must settle themselves.
+        """
+        return self.launch.conflict if self.launch is not None else None
+
+    def restart_launch(self) -> None:
+        """Stop what runs of the preset, whoever launched it, and launch anew, in the background."""
+        if self.launch is None or self.launch_active:
+            return
+        self.launch_error, self.launch_since = "", time.monotonic()
+        self._work.start("launch", self._run_launch(self.launch, anew=True))
+
+    async def _run_launch(self, launch: LaunchLike, *, anew: bool = False) -> None:
         self._try_anew()
-        await launch.start()
+        await (launch.restart() if anew else launch.start())
         await launch.follow()
 
     def _try_anew(self) -> None:

@@ -60,10 +60,11 @@ def preset(nodes: int = 2, **extra: object) -> Preset:
 
 def render(preset: Preset, *, launch: LaunchLabels) -> list[NodeScripts]:
     """Scripts without devices and mounts, which this machine has not."""
+    marks = " ".join(f"--label {name}={value}" for name, value in launch.labels.items())
+    npus = " ".join(f"--device /dev/davinci{n}" for n in range(preset.series.devices))
     text = (
         f"[ ! -e $FAKE_NODE/refuse ] || {{ cat $FAKE_NODE/refuse >&2; exit 1; }}\n"
-        f"docker create --name {preset.container.name} --label v32-wizard.preset={launch.preset} "
-        f"--label v32-wizard.launch={launch.launch_id} {image(preset)}\n"
+        f"docker create --name {preset.container.name} {marks} {npus} {image(preset)}\n"
     )
     return [NodeScripts(node.rank, text, "serve\n") for node in preset.cluster.nodes]
 
@@ -75,7 +76,7 @@ class FakeNode:
         self._node = node
         self.home = folder / f"node{node.rank}"
         self.files = self.home / "engine"
-        self.files.mkdir(parents=True)
+        self.files.mkdir(parents=True, exist_ok=True)  # two presets may share nodes
         (self.files / "image").touch()
         self.socket = self.home / "api.sock"
         self.unreachable = False

@@ -133,7 +133,7 @@ async def test_a_start_that_fails_leaves_no_key_on_the_node(
                 assert holders(simulated.directory, PLANTED)  # it was there
                 raise UsageError("made to fail")
 
-            monkeypatch.setattr(work._nodes[0], "create", fail)
+            monkeypatch.setattr(work._nodes[0], "reserve", fail)
             with pytest.raises(UsageError, match="made to fail"):
                 await work.start()
             await until(lambda: not holders(simulated.directory, PLANTED), limit_s=LIMIT_S)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.launch.bench import FakeFleet, preset
 from wizard.launch.feed import LogFeed
+from wizard.launch.fence import Fence
 from wizard.launch.node import LaunchNode
 from wizard.launch.runtime import Runtime
 from wizard.launch.state import RankState
@@ -18,8 +19,10 @@ BAR = "%d%% Completed | %d/163 [00:10<02:10,  1.60it/s]"
 
 def watch(fleet: FakeFleet, rank: int, death: Death | None = None) -> NodeWatch:
     state = RankState(rank, f"10.0.0.{11 + rank}")
-    node = LaunchNode(fleet.nodes[rank], Runtime("docker"), "lab", state, lambda: None)
-    found = NodeWatch(node, "x", interval_s=0.02)
+    node = LaunchNode(
+        fleet.nodes[rank], Runtime("docker"), "lab", state, lambda: None, Fence("x", "")
+    )
+    found = NodeWatch(node, interval_s=0.02)
     found.death = death
     return found
 

@@ -231,7 +231,7 @@ class FakeLaunch:
         self.fleet, self.preset = fleet, preset
         self.ranks = [FakeRank(i, n.host) for i, n in enumerate(preset.nodes)]
         self.state, self.message, self.revision = "pending", "", 0
-        self.brief, self.diagnosis = "", None
+        self.brief, self.diagnosis, self.conflict = "", None, None
         self.calls: list[str] = []
         self.moved = asyncio.Event()
 
@@ -252,6 +252,11 @@ class FakeLaunch:
     async def start(self) -> None:
         self.calls.append("start")
         self.move("starting", "container")
+
+    async def restart(self) -> None:
+        self.calls.append("restart")
+        self.conflict = None
+        await self.start()
 
     async def follow(self) -> None:
         self.calls.append("follow")

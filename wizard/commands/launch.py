@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from wizard.checks.engine import CheckRun
 from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
+from wizard.commands.running import settle
 from wizard.commands.terminal import confirm, note
 from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
@@ -30,9 +31,12 @@ _INTERVAL_S = 0.2
 async def launch(arguments: argparse.Namespace) -> int:
     """Check, show the plan, ask, launch on all nodes, follow until it serves."""
     preset = load_preset(arguments.preset)
-    name = shlex.quote(arguments.preset)
     async with connected(preset, arguments) as fleet:
-        await Launch(fleet, preset).refuse()
+        work = Launch(fleet, preset)
+        if await settle(work, arguments) == "attach":
+            if not await work.attach():
+                raise LaunchError(f"{preset.name} is on the nodes, but it does not run.")
+            return await _follow(work, arguments, start=False)
         if not arguments.skip_checks:
             await require_passed(preset, CheckRun.of(fleet, preset))
         preset = await complete(preset, fleet)
@@ -43,24 +47,31 @@ async def launch(arguments: argparse.Namespace) -> int:
             note(line)
         if not await confirm(f"Launch {preset.name}?", yes=arguments.yes):
             return 1
-        try:
-            async with _stages(work):
+        return await _follow(work, arguments, start=True)
+
+
+async def _follow(work: Launch, arguments: argparse.Namespace, *, start: bool) -> int:
+    """Follow a launch until it serves, started before if need be; return the exit status."""
+    name = shlex.quote(arguments.preset)
+    try:
+        async with _stages(work):
+            if start:
                 await work.start()
-                if arguments.no_follow:
-                    print(f"started; follow it with: v32-wizard status {name}")
-                    return 0
-                await work.follow(until_ready=True)
-        except asyncio.CancelledError:
-            if work.state in ("waiting", "ready"):
-                note(f"detached; the launch goes on. Come back with: v32-wizard status {name}")
-            else:  # half a launch cannot go on alone: its workers were never started
-                note(work.message)
-            raise
-        if work.state != "ready":
-            if work.diagnosis is not None and work.diagnosis.causes:
-                note(to_text(work.diagnosis))
-            raise LaunchError(work.message or "the launch failed.")
-        print(work.message or "ready")
+            if arguments.no_follow:
+                print(f"started; follow it with: v32-wizard status {name}")
+                return 0
+            await work.follow(until_ready=True)
+    except asyncio.CancelledError:
+        if work.state in ("waiting", "ready"):
+            note(f"detached; the launch goes on. Come back with: v32-wizard status {name}")
+        else:  # half a launch cannot go on alone: its workers were never started
+            note(work.message)
+        raise
+    if work.state != "ready":
+        if work.diagnosis is not None and work.diagnosis.causes:
+            note(to_text(work.diagnosis))
+        raise LaunchError(work.message or "the launch failed.")
+    print(work.message or "ready")
     return 0
 
 

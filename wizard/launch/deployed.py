@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from wizard.patchkeys import SCRIPTS
 from wizard.presets import Preset
 from wizard.remote.api import Remote
 from wizard.remote.text import clean
-from wizard.scriptlines import LABEL_PRESET, LaunchLabels
+from wizard.scriptlines import CONTAINER, LABEL_OWNER, LABEL_PRESET, LABEL_TOKEN, LaunchLabels
 from wizard.textdiff import FileDiff
 
 _ASK_S = 20.0
@@ -37,6 +38,11 @@ class Deployed:
     files: dict[str, str] = field(default_factory=dict)
     error: RemoteError | None = None
 
+    def label(self, name: str) -> str:
+        """Return a label that its container.sh gives, "" when it gives none."""
+        found = re.search(rf"--label {re.escape(name)}=([\w.@-]+)", self.files.get(CONTAINER, ""))
+        return found[1] if found else ""
+
 
 async def find(remotes: Sequence[Remote], preset: str) -> list[Deployed]:
     """Ask every node for the newest launch of a preset; nothing there is changed."""
@@ -58,7 +64,13 @@ async def compare(preset: Preset, remotes: Sequence[Remote]) -> tuple[list[FileD
 
 def compare_one(preset: Preset, found: Deployed) -> list[FileDiff]:
     """Compare the preset's scripts with those on one node."""
-    labels = LaunchLabels(preset.name, found.launch_id, directory(found.launch_id))
+    labels = LaunchLabels(
+        preset.name,
+        found.launch_id,
+        directory(found.launch_id),
+        token=found.label(LABEL_TOKEN),
+        owner=found.label(LABEL_OWNER),
+    )
     return scriptdiffs.with_deployed(preset, found.rank, labels, found.files)
 
 

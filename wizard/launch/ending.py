@@ -75,7 +75,7 @@ class Ending:
         """Stop and remove all of this launch; the nodes that had not failed are aborted."""
         problems = await remove_all(
             self._nodes,
-            lambda c: c.launch == self._record.launch_id,
+            self._record.fence.holds,
             grace_s=min(_ABORT_S, self._grace_s),
         )
         for node in self._nodes:
@@ -109,7 +109,7 @@ class Ending:
     async def drop_key(self) -> None:
         """Remove an API key that serve.sh has not taken; best effort."""
         with suppress(RemoteError):  # out of reach: named already
-            await self._nodes[0].drop_key(self._record.launch_id)
+            await self._nodes[0].drop_key()
 
 
 def blame(node: LaunchNode, problem: str) -> None:

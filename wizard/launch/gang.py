@@ -8,18 +8,21 @@ port does not answer, so the workers start only once it listens.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from wizard import apikey
 from wizard.errors import LaunchError
+from wizard.launch.conflict import Claim
 from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.feed import LogFeed
+from wizard.launch.fence import Fence, owner
 from wizard.launch.node import LaunchNode, directory
 from wizard.launch.together import together
 from wizard.presets import Preset
-from wizard.scripts import LaunchLabels, api_port, image, render, rpc_port
+from wizard.scripts import LaunchLabels, NodeScripts, api_port, image, render, rpc_port
 
 if TYPE_CHECKING:
     from wizard.diagnosis.verdict import Diagnosis
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 RPC_WAIT_S = 600.0  # importing Python and the plugin from a cold disk takes minutes
 _POLL_S = 1.0
+_NPU = re.compile(r"--device /dev/davinci(\d+)\b")
 _DRAIN_S = 3.0
 
 
@@ -37,19 +41,26 @@ def ports(preset: Preset) -> dict[int, str]:
     return found | ({rpc: "data-parallel RPC"} if rpc else {})
 
 
+def claims(preset: Preset, scripts: Sequence[NodeScripts], fence: Fence) -> list[Claim]:
+    """Return what a launch wants on each node; without scripts, all NPUs of each."""
+    every = [frozenset(range(preset.series.devices)) for _ in preset.nodes]
+    named = [frozenset(int(n) for n in _NPU.findall(script.container)) for script in scripts]
+    return [Claim(preset.name, preset.container.name, npus, fence) for npus in named or every]
+
+
 class GangStart:
     """One start of one launch. What it made is undone by whoever called it, on any error."""
 
     def __init__(
         self,
         preset: Preset,
-        launch_id: str,
+        fence: Fence,
         nodes: Sequence[LaunchNode],
         feeds: Sequence[LogFeed],
         *,
         rpc_wait_s: float = RPC_WAIT_S,
     ) -> None:
-        self._preset, self._launch_id = preset, launch_id
+        self._preset, self._fence = preset, fence
         self._nodes, self._feeds = nodes, feeds
         self._rpc_wait_s = rpc_wait_s
         self.made_anything = False
@@ -63,22 +74,22 @@ class GangStart:
             WizardError: something stood in the way; names the node.
         """
         preset, nodes = self._preset, self._nodes
-        labels = LaunchLabels(preset.name, self._launch_id, directory(self._launch_id))
+        launch_id, token = self._fence.launch_id, self._fence.token
+        labels = LaunchLabels(preset.name, launch_id, directory(launch_id), token, owner())
         scripts = render(preset, launch=labels)
+        wanted = claims(preset, scripts, self._fence)
         self._tell("looking at the node")
-        await together(self._look(node) for node in nodes)
+        await together(self._look(node, c) for node, c in zip(nodes, wanted, strict=True))
         self._tell("uploading the scripts")
         self.made_anything = True
         await together(
-            node.upload(self._launch_id, script.files)
-            for node, script in zip(nodes, scripts, strict=True)
+            node.upload(script.files) for node, script in zip(nodes, scripts, strict=True)
         )
         if (key := apikey.for_launch(preset)) is not None:
-            await nodes[0].put_key(self._launch_id, key)
+            await nodes[0].put_key(key)
         self._tell("creating the container")
-        name = preset.container.name
-        await nodes[0].create(self._launch_id, name)
-        await together(node.create(self._launch_id, name) for node in nodes[1:])
+        await nodes[0].reserve(wanted[0])
+        await together(node.reserve(c) for node, c in zip(nodes[1:], wanted[1:], strict=True))
         await nodes[0].start()
         port = rpc_port(preset)
         if port is not None and len(nodes) > 1:
@@ -89,8 +100,8 @@ class GangStart:
         for node in self._nodes:
             node.put("starting", "container", detail)
 
-    async def _look(self, node: LaunchNode) -> None:
-        await node.refuse_others(self._preset.container.name, self._launch_id)
+    async def _look(self, node: LaunchNode, claim: Claim) -> None:
+        await node.refuse_others(claim)
         await node.require_image(image(self._preset))
         if node.state.rank == 0:
             await node.require_free(ports(self._preset))
@@ -111,7 +122,7 @@ class GangStart:
                 raise await self._failure(head, f"{head.state.label} {late}") from None
 
     async def _still_running(self, head: LaunchNode) -> None:
-        container = await head.mine(self._launch_id)
+        container = await head.mine()
         if container is not None and container.running:
             return
         how = "its container was removed"

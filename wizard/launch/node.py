@@ -1,7 +1,7 @@
 """What a launch does on one node: each step asks before it acts, and may be repeated.
 
 A step whose connection broke has an unknown outcome. Every step here is idempotent for the same
-launch id, so that it is simply done again (ssh.md, "Supervising").
+token, so that it is simply done again (ssh.md, "Supervising").
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pydantic import SecretStr
 
 from wizard.apikey import as_file
 from wizard.errors import LaunchError
+from wizard.launch.conflict import Claim, Taken
 from wizard.launch.engine import QUICK_S, SLOW_S, NodeEngine
+from wizard.launch.fence import Fence
 from wizard.launch.runtime import (
     STOP_S,
     Container,
@@ -21,6 +23,7 @@ from wizard.launch.runtime import (
     Runtime,
     home_path,
     listens,
+    one_at_a_time,
 )
 from wizard.launch.state import RankState
 from wizard.remote.api import Completed, Remote
@@ -46,10 +49,16 @@ class LaunchNode(NodeEngine):
         preset: str,
         state: RankState,
         touch: Callable[[], None],
+        fence: Fence,
     ) -> None:
         super().__init__(remote, runtime, state)
         self.preset = preset
         self.touch = touch
+        self.fence = fence
+
+    @property
+    def _directory(self) -> str:
+        return directory(self.fence.launch_id)
 
     def put(self, state: str, stage: str | None = None, detail: str | None = None) -> None:
         """Set the state that people see; ``None`` leaves a part as it is."""
@@ -64,39 +73,22 @@ class LaunchNode(NodeEngine):
         """Return our containers of this preset, of whatever launch."""
         return await self.containers(self.runtime.of_preset(self.preset))
 
-    async def mine(self, launch_id: str) -> Container | None:
+    async def mine(self) -> Container | None:
         """Return the container of this launch, or None."""
         found = (await self.listing()).containers
-        return next((c for c in found if c.launch == launch_id), None)
+        return next((c for c in found if self.fence.holds(c)), None)
 
-    async def refuse_others(self, name: str, launch_id: str) -> None:
-        """Make sure that nothing stands in the way of this launch.
+    async def refuse_others(self, claim: Claim) -> None:
+        """Make sure that nobody holds what this launch needs here.
 
         Raises:
-            LaunchError: the preset is launched here already, or the container's name is taken;
-                says by whom.
+            Taken: somebody does; tells who.
         """
-        for container in (await self.listing()).containers:
-            if container.launch != launch_id:
-                raise LaunchError(
-                    f"{self.preset} is on {self.state.label} already, {container.status}, as "
-                    f"launch {container.launch}.",
-                    node=self.state.rank,
-                    hint="Attach to it, or stop it first (v32-wizard stop).",
-                )
-        for container in (await self.containers(self.runtime.named(name))).containers:
-            if container.name == name and container.launch != launch_id:
-                raise self.name_taken(container)
-
-    def name_taken(self, container: Container) -> LaunchError:
-        """Make the error for a container of our name that is not this launch's."""
-        whose = f"the preset {container.preset}" if container.preset else "not one of ours"
-        return LaunchError(
-            f"the container name {container.name} is taken on {self.state.label}: by "
-            f"{container.id[:12]} ({container.image}, {container.status}), {whose}.",
-            node=self.state.rank,
-            hint="Choose another container.name in the preset, or remove that container yourself.",
-        )
+        ours = await self.containers(self.runtime.ours())
+        named = await self.containers(self.runtime.named(claim.name))
+        holder = claim.contested(self.state.rank, self.state.label, ours, named)
+        if holder is not None:
+            raise Taken(holder)
 
     async def require_image(self, image: str) -> None:
         """Make sure that the image is on the node.
@@ -129,44 +121,49 @@ class LaunchNode(NodeEngine):
                 hint=f"See what holds it: ss -ltnp 'sport = :{port}', or choose another port.",
             )
 
-    async def upload(self, launch_id: str, files: Mapping[str, str]) -> None:
+    async def upload(self, files: Mapping[str, str]) -> None:
         """Put the scripts into the launch's directory."""
         content = {name: text.encode() for name, text in files.items()}
-        await self.again(lambda: self.remote.upload(directory(launch_id), content))
+        await self.again(lambda: self.remote.upload(self._directory, content))
 
-    async def put_key(self, launch_id: str, key: SecretStr) -> None:
+    async def put_key(self, key: SecretStr) -> None:
         """Put the API key where serve.sh takes it from, and removes it."""
         content = {KEY_FILE: as_file(key)}
-        where = f"{directory(launch_id)}/{KEY_DIRECTORY}"
+        where = f"{self._directory}/{KEY_DIRECTORY}"
         await self.again(lambda: self.remote.upload(where, content))
 
-    async def drop_key(self, launch_id: str) -> None:
+    async def drop_key(self) -> None:
         """Remove an API key that no serve.sh has taken; best effort."""
-        if _LAUNCH_ID.fullmatch(launch_id):
-            file = f"{home_path(directory(launch_id))}/{KEY_DIRECTORY}/{KEY_FILE}"
+        if _LAUNCH_ID.fullmatch(self.fence.launch_id):
+            file = f"{home_path(self._directory)}/{KEY_DIRECTORY}/{KEY_FILE}"
             await self.run(f"rm -f {file}", QUICK_S)
 
-    async def create(self, launch_id: str, name: str) -> None:
+    async def reserve(self, claim: Claim) -> None:
         """Create the container, unless this launch has it already.
 
         Raises:
-            LaunchError: the engine refuses; when somebody else won the name, says who.
+            Taken: somebody else won the name, or was first to take the NPUs; says who.
+            LaunchError: the engine refuses.
         """
-        container = await self.again(lambda: self._create(launch_id, name))
+        container = await self.again(lambda: self._reserve(claim))
         self.state.container = container.id
         self.put("starting", "container", "created")
 
-    async def _create(self, launch_id: str, name: str) -> Container:
-        if (container := await self.mine(launch_id)) is not None:
-            return container
-        script = f"{home_path(directory(launch_id))}/container.sh"
-        done = await self.permitted(f"bash {script} create", SLOW_S)
-        if (container := await self.mine(launch_id)) is not None:
-            return container
-        for other in (await self.containers(self.runtime.named(name))).containers:
-            if other.name == name:
-                raise self.name_taken(other)
-        raise self.error(done)
+    async def _reserve(self, claim: Claim) -> Container:
+        where = (self.state.rank, self.state.label)
+        container = await self.mine()
+        if container is None:
+            script = f"{home_path(self._directory)}/container.sh"
+            done = await self.permitted(one_at_a_time(f"bash {script} create"), SLOW_S)
+            container = await self.mine()
+        ours = await self.containers(self.runtime.ours())
+        if container is None:
+            named = await self.containers(self.runtime.named(claim.name))
+            holder = claim.contested(*where, ours, named)
+            raise self.error(done) if holder is None else Taken(holder)
+        if (holder := claim.older(*where, ours)) is not None:
+            raise Taken(holder)
+        return container
 
     async def start(self) -> None:
         """Start the container that :meth:`create` made.

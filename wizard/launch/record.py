@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from wizard.launch.conflict import Holder
+from wizard.launch.fence import Fence
 from wizard.launch.state import RankState
 from wizard.presets import Preset
 
@@ -24,12 +26,15 @@ class Record:
         started_at: epoch seconds; None before the start.
         ranks: one per node.
         load: what the model does, by its own figures, while it serves; else None.
+        fence: what marks its containers.
+        conflict: who holds what it needs, when that is why it did not start. ``what`` is "preset"
+            when the same preset is launched already: then it can be attached to, or restarted.
         changed: set on every change, for whoever waits for one.
     """
 
-    def __init__(self, preset: Preset, launch_id: str) -> None:
+    def __init__(self, preset: Preset, fence: Fence) -> None:
         self.preset = preset
-        self.launch_id = launch_id
+        self.fence = fence
         self.state = "pending"
         self.message = ""
         self.brief = ""
@@ -39,7 +44,13 @@ class Record:
         self.ranks = [RankState(node.rank, node.host) for node in preset.cluster.nodes]
         self.load: Load | None = None
         self.changed = asyncio.Event()
+        self.conflict: Holder | None = None
         self._ready = asyncio.Event()
+
+    @property
+    def launch_id(self) -> str:
+        """The id of the launch, as the labels on the nodes have it."""
+        return self.fence.launch_id
 
     @property
     def ready(self) -> asyncio.Event:

@@ -16,16 +16,21 @@ from typing import Any
 from wizard.errors import LaunchError
 from wizard.remote.api import Completed
 from wizard.remote.text import clean
-from wizard.scriptlines import LABEL_LAUNCH, LABEL_PRESET
+from wizard.scriptlines import LABEL_LAUNCH, LABEL_OWNER, LABEL_PRESET, LABEL_TOKEN
 
 STOP_S = 60  # seconds between TERM and KILL: vLLM needs some to give the NPUs back
+_LOCK_S = 30  # for another wizard's create on the same node
 _RUNNING = frozenset({"running", "paused", "restarting", "stopping", "removing"})
 _WAITING = frozenset({"created", "configured", "initialized"})  # made, never started
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container as ``inspect`` tells it. Times are epoch seconds by the node's clock."""
+    """One container as ``inspect`` tells it. Times are epoch seconds by the node's clock.
+
+    ``npus`` are the numbers of its /dev/davinciN; None when the engine did not list its devices
+    (podman does not for privileged ones), which must be taken for all.
+    """
 
     id: str
     name: str
@@ -38,6 +43,8 @@ class Container:
     started_at: float | None = None
     finished_at: float | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    npus: frozenset[int] | None = None
+    restarts: int = 0
 
     @property
     def running(self) -> bool:
@@ -59,6 +66,20 @@ class Container:
         """The preset that it was launched for, or ""."""
         return self.labels.get(LABEL_PRESET, "")
 
+    @property
+    def token(self) -> str:
+        """What marks the containers of its very launch, or ""."""
+        return self.labels.get(LABEL_TOKEN, "")
+
+    @property
+    def owner(self) -> str:
+        """Who launched it, ``user@host``, or ""."""
+        return self.labels.get(LABEL_OWNER, "")
+
+    def shares(self, npus: frozenset[int]) -> frozenset[int]:
+        """Return which of these NPUs it has as well."""
+        return npus if self.npus is None else npus & self.npus
+
     def how_it_ended(self) -> str:
         """Say in a few words why it does not run."""
         if self.out_of_memory:
@@ -79,6 +100,10 @@ class Runtime:
     def of_preset(self, preset: str) -> str:
         """List our containers of a preset: the node's clock on line one, then JSON."""
         return self._inspect(f"--filter {shlex.quote(f'label={LABEL_PRESET}={preset}')}")
+
+    def ours(self) -> str:
+        """List our containers of whatever preset, as :meth:`of_preset` does."""
+        return self._inspect(f"--filter label={LABEL_LAUNCH}")
 
     def named(self, name: str) -> str:
         """List the containers whose name contains ``name``, whoever made them."""
@@ -136,6 +161,16 @@ class Runtime:
         return shlex.join([self.program, "pull", image])
 
 
+def one_at_a_time(command: str) -> str:
+    """Run a command on the node after, not while, another wizard's of this kind runs there.
+
+    The lock is on the root directory: any user may open it, and nothing is left behind. The
+    command itself does not inherit it, for podman's monitor would keep it for as long as it lives.
+    Where there is no ``flock``, only the engine's own order decides.
+    """
+    return f"exec 9</; flock -w {_LOCK_S} 9 2>/dev/null; {command} 9<&-"
+
+
 def home_path(directory: str) -> str:
     """Quote a path for the shell; a leading ``~/`` stays the home of the node's user."""
     if directory.startswith("~/"):
@@ -185,7 +220,18 @@ def _container(entry: dict[str, Any]) -> Container:
         started_at=parse_time(state.get("StartedAt")),
         finished_at=parse_time(state.get("FinishedAt")),
         labels={str(k): clean(str(v)) for k, v in (config.get("Labels") or {}).items()},
+        npus=_npus((entry.get("HostConfig") or {}).get("Devices")),
+        restarts=int(entry.get("RestartCount") or 0),
     )
+
+
+_NPU = re.compile(r"/dev/davinci(\d+)")
+
+
+def _npus(devices: Any) -> frozenset[int] | None:
+    """Read the NPUs out of ``HostConfig.Devices``; None when none are listed."""
+    paths = [str(device.get("PathOnHost", "")) for device in devices or []]
+    return frozenset(int(m[1]) for path in paths if (m := _NPU.fullmatch(path))) or None
 
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?\s*(Z|[+-]\d\d:?\d\d)?")

@@ -6,7 +6,6 @@ their labels. What is here can be thrown away at any time and made again by :met
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import AsyncIterator
 
@@ -15,8 +14,10 @@ from wizard.deviations import unsupervisable
 from wizard.discovery import is_complete
 from wizard.errors import LaunchError, UsageError
 from wizard.launch import report
+from wizard.launch.conflict import Taken
 from wizard.launch.ending import Ending, blame
-from wizard.launch.gang import RPC_WAIT_S, GangStart, ports
+from wizard.launch.fence import Fence, new_fence
+from wizard.launch.gang import RPC_WAIT_S, GangStart, claims, ports
 from wizard.launch.loadprobe import LoadProbe
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
@@ -31,7 +32,7 @@ from wizard.launch.together import together
 from wizard.launch.watch import INTERVAL_S, NodeWatch
 from wizard.presets import Preset
 from wizard.remote.api import Fleet
-from wizard.scripts import render
+from wizard.scripts import NodeScripts, render
 
 
 class Launch(Record):
@@ -47,11 +48,11 @@ class Launch(Record):
         interval_s: float = INTERVAL_S,
         grace_s: int = STOP_S,
     ) -> None:
-        super().__init__(preset, launch_id or new_launch_id())
+        super().__init__(preset, new_fence(launch_id))
         self._rpc_wait_s, self._interval_s, self._grace_s = rpc_wait_s, interval_s, grace_s
         runtime = Runtime(preset.container.runtime)
         self._nodes = [
-            LaunchNode(remote, runtime, preset.name, state, self.touch)
+            LaunchNode(remote, runtime, preset.name, state, self.touch, self.fence)
             for remote, state in zip(fleet.remotes, self.ranks, strict=True)
         ]
         self._watches = self._new_watches()
@@ -66,13 +67,21 @@ class Launch(Record):
 
         Raises:
             UsageError: the preset asks for strict_guide, or its scripts have errors.
-            LaunchError, RemoteError: it is launched already, or a node cannot be asked.
+            Taken: it is launched already, or its name or NPUs are; ``conflict`` says so too.
+            LaunchError, RemoteError: a node cannot be asked.
         """
         self._require_supervisable()
+        scripts: list[NodeScripts] = []
         if is_complete(self.preset):  # otherwise the nodes are asked first, and start() looks
-            await proofread(self.preset, render(self.preset))
-        name = self.preset.container.name
-        await together(node.refuse_others(name, self.launch_id) for node in self._nodes)
+            scripts = render(self.preset)
+            await proofread(self.preset, scripts)
+        wanted = claims(self.preset, scripts, self.fence)
+        self.conflict = None
+        try:
+            await together(n.refuse_others(c) for n, c in zip(self._nodes, wanted, strict=True))
+        except Taken as error:
+            self.conflict = error.holder
+            raise
 
     def _require_supervisable(self) -> None:
         if (why := unsupervisable(self.preset)) is not None:
@@ -84,28 +93,41 @@ class Launch(Record):
         Raises:
             UsageError: the preset cannot be launched (strict_guide, an address missing, an error
                 in its scripts).
-            LaunchError, RemoteError: something stood in the way on a node; names it.
+            Taken: somebody holds what it needs; ``conflict`` says so too.
+            LaunchError, RemoteError: something else stood in the way on a node; names it.
         """
         self._require_supervisable()
         if self.state not in ("pending", "failed", "stopped"):
             raise LaunchError(f"this launch is {self.state} already.")
         await proofread(self.preset, render(self.preset))
+        if self.state != "pending":  # what the last one left in its directory is not overwritten
+            self._adopt(new_fence())
         self._watches = self._new_watches()
         self.started_at = time.time()
-        self.diagnosis = None
+        self.diagnosis, self.conflict = None, None
         self.put("starting", "Starting")
         feeds = [watch.feed for watch in self._watches]
-        gang = GangStart(
-            self.preset, self.launch_id, self._nodes, feeds, rpc_wait_s=self._rpc_wait_s
-        )
+        gang = GangStart(self.preset, self.fence, self._nodes, feeds, rpc_wait_s=self._rpc_wait_s)
         try:
             await gang.run()
         except BaseException as error:
             self.diagnosis = gang.diagnosis
+            self.conflict = error.holder if isinstance(error, Taken) else None
             await self._ending().undo(error, made_anything=gang.made_anything)
             self.brief = gang.brief
             raise
         self.put("waiting", "All nodes run; waiting until the model is served")
+
+    async def restart(self) -> None:
+        """Stop what runs of this preset, whoever launched it, and start it anew.
+
+        Raises:
+            LaunchError: it could not be stopped wholly; nothing was started then.
+            WizardError: as :meth:`start`.
+        """
+        if problems := await self.stop():
+            raise LaunchError(f"not launched anew: {' '.join(problems)}")
+        await self.start()
 
     async def follow(self, *, until_ready: bool = False) -> None:
         """Supervise until the launch fails; with ``until_ready``, until it serves.
@@ -139,7 +161,7 @@ class Launch(Record):
         container = report.newest(answers)
         if container is None or not container.running:
             return False
-        self.launch_id = container.launch
+        self._adopt(Fence.of(container))
         self.started_at = container.started_at or time.time()
         self._watches = self._new_watches(found=True)
         for node, answer in zip(self._nodes, answers, strict=True):
@@ -189,16 +211,13 @@ class Launch(Record):
         """
         return report.logs(self._nodes[rank], follow=follow)
 
+    def _adopt(self, fence: Fence) -> None:
+        self.fence = fence
+        for node in self._nodes:
+            node.fence = fence
+
     def _ending(self) -> Ending:
         return Ending(self, self._nodes, self._watches, grace_s=self._grace_s)
 
     def _new_watches(self, *, found: bool = False) -> list[NodeWatch]:
-        return [
-            NodeWatch(node, self.launch_id, interval_s=self._interval_s, found=found)
-            for node in self._nodes
-        ]
-
-
-def new_launch_id() -> str:
-    """Return an id that nobody else has: when it was made, and chance."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        return [NodeWatch(node, interval_s=self._interval_s, found=found) for node in self._nodes]

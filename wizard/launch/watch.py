@@ -41,17 +41,11 @@ class NodeWatch:
     """
 
     def __init__(
-        self,
-        node: LaunchNode,
-        launch_id: str,
-        *,
-        interval_s: float = INTERVAL_S,
-        found: bool = False,
+        self, node: LaunchNode, *, interval_s: float = INTERVAL_S, found: bool = False
     ) -> None:
         self.node = node
-        self.feed = LogFeed(node, log_path(launch_id, node.state.rank), found=found)
+        self.feed = LogFeed(node, log_path(node.fence.launch_id, node.state.rank), found=found)
         self.death: Death | None = None
-        self._launch_id = launch_id
         self._interval_s = interval_s
         self._ask_now = asyncio.Event()
         self._known = asyncio.Event()  # the container is there and was started
@@ -96,7 +90,7 @@ class NodeWatch:
                 return
 
     def _saw(self, listing: Listing) -> None:
-        container = next((c for c in listing.containers if c.launch == self._launch_id), None)
+        container = next(filter(self.node.fence.holds, listing.containers), None)
         if container is None:
             self._died(Death("its container was removed", None, time.time()))
             return

@@ -18,6 +18,7 @@ from wizard.checks.problems import CONNECTION, Problem
 from wizard.cluster import Cluster
 from wizard.troubleshooting.context import Context
 from wizard.troubleshooting.runbook import runbook
+from wizard.wording import spans
 
 # whole nodes: every cell of the node says the same, and the node is named once
 _NODE_WIDE = CONNECTION | {
@@ -308,14 +309,4 @@ def where_text(places: Iterable[Place]) -> str:
 
 
 def _plural(word: str, numbers: list[int]) -> str:
-    return f"{word}{'s' if len(numbers) > 1 else ''} {_ranges(numbers)}"
-
-
-def _ranges(numbers: list[int]) -> str:
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+    return f"{word}{'s' if len(numbers) > 1 else ''} {spans(numbers)}"

@@ -46,7 +46,7 @@ def options(words, valued):
 
 
 def create(words):
-    given, rest = options(words, {"--name", "--label"})
+    given, rest = options(words, {"--name", "--label", "--device"})
     name = given["--name"][0]
     if any(e["Name"] == f"/{name}" for e in entries()):
         print(f'Conflict. The container name "/{name}" is already in use', file=sys.stderr)
@@ -60,6 +60,7 @@ def create(words):
             "Image": rest[0],
             "Labels": dict(label.split("=", 1) for label in given.get("--label", [])),
         },
+        "HostConfig": {"Devices": [{"PathOnHost": d} for d in given.get("--device", [])]},
     }
     put(entry)
     print(entry["Id"])
@@ -71,6 +72,8 @@ def ps(words):
         labels = [f"{k}={v}" for k, v in entry["Config"]["Labels"].items()]
         for wanted in given.get("--filter", []):
             kind, _, value = wanted.partition("=")
+            if kind == "label" and "=" not in value:
+                labels = [label.partition("=")[0] for label in labels]
             if not (value in labels if kind == "label" else value in entry["Name"]):
                 break
         else:

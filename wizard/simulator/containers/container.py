@@ -211,6 +211,7 @@ class Container:
                 "StartedAt": _stamp(self.started),
                 "FinishedAt": _stamp(self.finished),
             },
+            "RestartCount": 0,
             "Image": "sha256:" + spec.image.encode().hex().ljust(64, "0")[:64],
             "Config": {
                 "Image": spec.image,

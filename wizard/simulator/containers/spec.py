@@ -58,7 +58,7 @@ def read_spec(o: Options, name: str, image: str, command: list[str]) -> Spec:
             "NetworkMode": o.last("network", "net") or "bridge",
             "ShmSize": _bytes(o.last("shm-size") or "64m"),
             "Binds": o.all("volume"),
-            "Devices": o.all("device"),
+            "Devices": [_device(text) for text in o.all("device")],
             "Init": "init" in o.switches,
             "Privileged": "privileged" in o.switches,
             "AutoRemove": "rm" in o.switches,
@@ -70,6 +70,15 @@ def read_spec(o: Options, name: str, image: str, command: list[str]) -> Spec:
         },
         auto_remove="rm" in o.switches,
     )
+
+
+def _device(text: str) -> dict[str, str]:
+    host, inside, rights = [*text.split(":"), "", ""][:3]
+    return {
+        "PathOnHost": host,
+        "PathInContainer": inside or host,
+        "CgroupPermissions": rights or "rwm",
+    }
 
 
 def _bytes(text: str) -> int:
