@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Iterable
-from typing import ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -177,12 +177,14 @@ class WizardApp(App[int]):
 
     def on_goto(self, message: Goto) -> None:
         """Show another step."""
-        self.goto(message.step)
+        self.goto(message.step, message.place)
 
-    def goto(self, step: Step) -> None:
+    def goto(self, step: Step, place: Mapping[str, Any] | None = None) -> None:
         """Leave the shown step for another; its answers are in the session."""
         self.session.go(step)
-        self.switch_screen(self._screen(step))
+        screen = self._screen(step)
+        screen.place = place
+        self.switch_screen(screen)
 
     def on_resize(self, event: Resize) -> None:
         """Say so while the terminal is too small, and go on."""

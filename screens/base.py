@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -24,11 +25,11 @@ STEP_NAMES = ("Start", "Hardware", "Nodes", "Checks", "Problems", "Preview", "La
 
 
 class Goto(Message):
-    """A screen asks the app for another step."""
+    """A screen asks the app for another step; ``place`` is where in it, as a diagnosis says."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, place: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.step = step
+        self.step, self.place = step, place
 
 
 class StepScreen(Screen[None]):
@@ -50,6 +51,7 @@ class StepScreen(Screen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self.place: Mapping[str, Any] | None = None  # where to go once all is there
 
     def compose(self) -> ComposeResult:
         """Stepper, heading, the step's own body, message line, buttons, keys."""
@@ -74,6 +76,15 @@ class StepScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """What went on meanwhile may have changed the steps."""
         self.show_steps()
+        if (place := self.place) is not None:
+            self.place = None
+            self.lead(place)
+
+    def lead(self, place: Mapping[str, Any]) -> None:
+        """Go to a place in this step: the key ``field`` of the preset, or ``check`` and ``node``.
+
+        See :attr:`wizard.diagnosis.verdict.Cause.goto`. What is not there leaves the cursor alone.
+        """
 
     def _heading(self) -> Content:
         where = "   [simulated cluster]" if self.session.demo else ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual import events, work
 from textual.app import ComposeResult
@@ -93,6 +94,7 @@ class ChecksScreen(StepScreen):
         except WizardError as error:
             self.failed(error)
         await self._rebuild()
+        self._moved = self.place is not None  # then it is not the first failure that is gone to
         self.drain()
 
     # -- building
@@ -229,6 +231,17 @@ class ChecksScreen(StepScreen):
         self._go_to_node(found[0])
         if matrix := self._panes.matrix:
             matrix.go_to(found[1])
+
+    def lead(self, place: Mapping[str, Any]) -> None:
+        """Go to a cell: the one that is named, or the first of its check on that node."""
+        node = int(place.get("node", 0))
+        if not 0 <= node < len(self._panes.matrices):
+            return
+        self._moved = True
+        self._go_to_node(node)
+        found = self._panes.matrices[node].place_of(place.get("check"), place.get("device"))
+        if found is not None:
+            self._panes.matrices[node].go_to(found)
 
     def action_filter(self) -> None:
         """Show only rows in which something is wrong, or all."""

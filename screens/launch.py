@@ -274,7 +274,7 @@ class LaunchScreen(StepScreen):
             list(self.query(LogPane))[self.query_one(TabLine).current].view.focus()
             return
         self.app.notify(f"Look at: {goto_text(cause)}. {cause.fix()}", markup=False, timeout=20)
-        self.post_message(Goto(step))
+        self.post_message(Goto(step, cause.goto))
 
     def _turn_to(self, rank: int) -> None:
         """Make the log of a node the shown one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -17,7 +18,7 @@ from screens.widgets.nodeline import AddressInput, NodeLine, line_of
 from screens.widgets.palette import plain
 from wizard.cluster import Precision
 from wizard.discovery.disagreement import Disagreement
-from wizard.draft import DraftNode
+from wizard.draft import DraftNode, node_key
 from wizard.errors import WizardError
 from wizard.nodeentry import fill
 from wizard.nodelist import is_many, parse_nodes
@@ -162,6 +163,18 @@ class NodesScreen(NodeAsking, NodeSources):
     def focus_line(self, rank: int) -> None:
         """Go to the line of a node."""
         self.query_one(f"#node{rank} Input", Input).focus()
+
+    def lead(self, place: Mapping[str, Any]) -> None:
+        """Go to a field of a node."""
+        found = node_key(str(place.get("field", "")))
+        rank, name = found or (int(place.get("node", 0)), "")
+        if rank >= len(self._drafts):
+            return
+        self.focus_line(rank)
+        if any(name == field for field, _, _ in DETAILS):
+            self._current = rank
+            self._show_details()
+            self.query_one(f"#{name}", Input).focus()
 
     def _show_details(self, rows: list[Row] | None = None) -> None:
         if self._current >= len(self._drafts):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -23,6 +24,7 @@ from screens.widgets.remarklist import RemarkList
 from screens.widgets.scriptarea import ScriptArea
 from screens.widgets.tabline import TabLine
 from wizard.errors import WizardError
+from wizard.parameters import parameter_of
 from wizard.patchkeys import SCRIPTS, key
 from wizard.review import Problem
 from wizard.session import Step
@@ -344,6 +346,14 @@ class PreviewScreen(StepScreen):
         if problem is not None:
             self._go_to(problem)
         return problem is None
+
+    def lead(self, place: Mapping[str, Any]) -> None:
+        """Go to the field of a key of the preset."""
+        parameter = parameter_of(str(place.get("field", "")))
+        if parameter is not None:
+            self.query_one("#pages", TabLine).current = PAGES.index(PARAMETERS)
+            self.drain()
+            self.query_one(ParameterForm).focus_on(parameter)
 
     def _go_to(self, problem: Problem) -> None:
         """Show what blocks the launch, where it stands."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -94,6 +95,16 @@ class TroubleshootingScreen(StepScreen):
         self._asking = self._asking and running
         self._show_state(running)
         self._show_list()
+
+    def lead(self, place: Mapping[str, Any]) -> None:
+        """Go to the first problem at an NPU, or at its node."""
+        at = {(place.get("node"), place.get("device")), (place.get("node"), None)}
+        peer = (place.get("peer_node"), place.get("peer_device"))
+        for index, finding in enumerate(self._findings):
+            if (at | {peer}) & {(p["node"], p["device"]) for p in finding.where}:
+                self.query_one("#problems", OptionList).highlighted = index
+                return
+        self.say("The checks, made before the launch, knew no problem there: run them again.")
 
     def _show_state(self, running: bool) -> None:
         run = self.session.checks

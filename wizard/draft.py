@@ -14,6 +14,13 @@ from wizard.cluster import Precision, Series
 from wizard.hostlist import is_bracketed
 
 _ADDRESS = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?P<host>\[[^\]\s]+\]|[^@:\s]+)(?::(?P<port>\d+))?")
+_NODE_KEY = re.compile(r"nodes\[(\d{1,4})\]\.(\w+)")
+
+
+def node_key(key: str) -> tuple[int, str] | None:
+    """Split a preset's key such as ``nodes[1].nic`` into rank and name; None if it is none."""
+    match = _NODE_KEY.fullmatch(key)
+    return (int(match[1]), match[2]) if match else None
 
 
 @dataclass

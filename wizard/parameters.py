@@ -72,10 +72,23 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("deviations", "Deviations off", ("deviations",), lines=4),
 )
 BY_ID = {parameter.id: parameter for parameter in PARAMETERS}
+_BY_KEY = {parameter.key: parameter for parameter in PARAMETERS}
 _OWN_FIELD = {p.id for p in PARAMETERS if p.id.startswith("--")}
 _ELSEWHERE = {PORT: "API port", RPC_PORT: "RPC port"}
 _SWITCHED = {"yes": True, "y": True, "no": False, "n": False}
 _MISSING = object()
+
+
+def parameter_of(key: str) -> Parameter | None:
+    """Return the field in which a key of the preset is answered, or None if it has none.
+
+    ``serve.args.--quantization`` and ``serve.env.HCCL_BUFFSIZE`` have no field of their own: they
+    are lines of the field for more arguments, or more variables.
+    """
+    if key in _BY_KEY:
+        return _BY_KEY[key]
+    whole, _, name = key.rpartition(".")
+    return (BY_ID.get(name) if name in _OWN_FIELD else None) or _BY_KEY.get(whole)
 
 
 def text_of(keys: Mapping[str, Any], parameter: Parameter) -> str:

@@ -129,6 +129,13 @@ class BoardMatrix(ScrollView, can_focus=True):
         }
         return sorted(place for place in places if place is not None)
 
+    def place_of(self, check: object, device: object = None) -> Place | None:
+        """Return where a check stands: on a device, or the first place of it that is bad."""
+        keys = [k for k in self._all if k.check == check and device in (None, k.device)]
+        bad = [key for key in keys if self._status(key) in BAD]
+        places = (self.layout_of.place(key) for key in (*bad, *keys))
+        return next((place for place in places if place is not None), None)
+
     def is_ping(self, place: Place) -> bool:
         """Whether a place is about a pair of devices."""
         result = self.result_at(place)
