@@ -77,7 +77,7 @@ async def test_to_the_first_bad_cell_of_a_check(world: World, open_wizard: Open)
 
 
 async def test_to_the_problem_of_a_pair(world: World, open_wizard: Open) -> None:
-    world.bad = {LINK: Status.FAIL, CellKey(0, 5, "tls"): Status.FAIL}
+    world.bad = {LINK: Status.FAIL, CellKey(0, 5, "gateway"): Status.FAIL}
     async with open_wizard(ran(world)) as pilot:
         for node, device, other in ((0, 5, (1, 3)), (1, 3, (0, 4))):
             pair = {"node": node, "device": device, "peer_node": other[0], "peer_device": 9}
