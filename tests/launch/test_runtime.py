@@ -101,7 +101,7 @@ def test_times() -> None:
         (127, "bash: docker: command not found", "node 1 has no docker"),
         (1, "Cannot connect to the Docker daemon at unix:///x", "docker does not run on node 1"),
         (1, "permission denied while trying to connect to the socket", "may not use docker"),
-        (1, "a\nwrite /x: no space left on device", "no space is left on node 1"),
+        (1, "a\nwrite /x: no space left on device", "no space is left for docker on node 1"),
         (125, "first\nlast words", "docker failed on node 1: last words"),
         (9, "", "docker failed on node 1: exit status 9"),
     ],

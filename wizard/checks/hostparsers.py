@@ -15,6 +15,7 @@ from wizard.checks.problems import Problem
 from wizard.checks.tooltext import Parsed, bad
 from wizard.discovery.addresses import parse_addresses
 from wizard.discovery.parsers import parse_version_info
+from wizard.enginewords import Trouble, complaint
 
 GIB = 1 << 30
 FULL_BYTES, LOW_BYTES = 5 * GIB, 20 * GIB  # free: too little for logs and caches; soon too little
@@ -29,8 +30,6 @@ _LISTEN = re.compile(r"^LISTEN\s+\d+\s+\d+\s+(\S+):(\d+)\s", re.I)
 _DF = re.compile(r"^(\S.*?)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\d+)%\s+(/.*)$")
 _ENGINE = re.compile(r"^\d+\.\d+[\w.+~-]*$")
 _CONTAINER = re.compile(r"^[A-Za-z0-9][\w.-]+$")
-_NO_ENGINE = re.compile(r"cannot connect to|is the docker daemon running|connection refused", re.I)
-_NO_IMAGE = re.compile(r"no such image|image not known|no such object", re.I)
 _IMAGE = re.compile(r"^(\w+)/(\w+) ((?:sha256:)?[0-9a-f]{12,64})$")
 _FILE = re.compile(r"^(\d+) (\S.*)$")
 _SHARD = re.compile(r'^"([^"/]+\.safetensors)"$')
@@ -144,9 +143,10 @@ def parse_runtime(stdout: str, stderr: str, exit_code: int) -> Parsed:
     """
     found = _lines(stdout)
     answer = None
-    if _NO_ENGINE.search(stderr):
+    trouble = complaint(stderr, exit_code).trouble
+    if trouble is Trouble.DOWN:
         answer = bad(Status.FAIL, Problem.RUNTIME_DOWN, "the container engine is not running")
-    elif exit_code == 127 or "command not found" in stderr:
+    elif trouble is Trouble.MISSING:
         answer = bad(Status.FAIL, Problem.RUNTIME_MISSING, "the container engine is not installed")
     elif found and _ENGINE.match(found[0]) and all(map(_CONTAINER.match, found[1:])):
         value: dict[str, Any] = {"version": found[0]} | ({"ours": found[1:]} if found[1:] else {})
@@ -160,7 +160,7 @@ def parse_image(stdout: str, stderr: str, exit_code: int) -> Parsed:
     rows = [line for line in _lines(stdout) if line != "[]"]
     found = _IMAGE.match(rows[0]) if len(rows) == 1 else None
     answer = None
-    if _NO_IMAGE.search(stderr):
+    if complaint(stderr, exit_code).trouble is Trouble.NO_IMAGE:
         answer = bad(Status.FAIL, Problem.IMAGE_MISSING, "the image is not on the node")
     elif found and found[2].lower() in ("arm64", "aarch64"):
         answer = Parsed(Status.PASS, "the image is there", {"id": found[3]})

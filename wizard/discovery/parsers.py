@@ -10,6 +10,7 @@ import re
 
 from wizard.cluster import Precision
 from wizard.discovery.facts import Runtime, Space, Weights
+from wizard.enginewords import Trouble, complaint
 
 _VERSION = r"\d+(?:\.[0-9A-Za-z]+)+(?:[-+~][0-9A-Za-z.+~-]+)?"
 
@@ -90,7 +91,7 @@ def parse_runtime(name: str, stdout: str, stderr: str, exit_code: int) -> Runtim
     lower = stderr.lower()
     if "permission denied" in lower:
         return Runtime(name, client, "denied")
-    if "cannot connect" in lower or "is the docker daemon running" in lower:
+    if complaint(stderr, exit_code).trouble is Trouble.DOWN:
         return Runtime(name, client, "down")
     if "connection refused" in lower or "no such file or directory" in lower:
         return Runtime(name, client, "down")

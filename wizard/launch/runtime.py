@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from wizard.enginewords import Complaint, Trouble, complaint
 from wizard.errors import LaunchError
 from wizard.remote.api import Completed
 from wizard.remote.text import clean
@@ -247,37 +248,20 @@ def parse_time(text: object) -> float | None:
     return whole.timestamp() + float(f"0.{match[3] or 0}")
 
 
+def complaint_of(done: Completed) -> Complaint:
+    """Read what the engine complained about when a command failed."""
+    return complaint(clean(done.stderr or done.stdout), done.exit_status)
+
+
 def denied(done: Completed) -> bool:
     """Whether the engine runs, but not for the user that we are."""
-    said = clean(done.stderr or done.stdout).lower()
-    return (
-        done.exit_status != 0
-        and "permission denied" in said
-        and ("socket" in said or "daemon" in said)
-    )
+    return done.exit_status != 0 and complaint_of(done).trouble is Trouble.DENIED
 
 
 def engine_error(done: Completed, *, where: str, program: str) -> LaunchError:
     """Make one plain sentence of what the container engine complained about on a node."""
-    said = clean(done.stderr or done.stdout).strip()
-    last = said.splitlines()[-1][:300] if said else f"exit status {done.exit_status}"
-    lowered = said.lower()
-    if done.exit_status == 127 or "command not found" in lowered:
-        return LaunchError(
-            f"{where} has no {program}.", hint="Install it, or set container.runtime."
-        )
-    if "cannot connect to" in lowered or "is the docker daemon running" in lowered:
-        return LaunchError(
-            f"{program} does not run on {where}.", hint=f"Start it there: systemctl start {program}"
-        )
-    if denied(done):
-        return LaunchError(
-            f"the user that we are on {where} may not use {program}.",
-            hint=f"Log in as root, put the user into the group {program}, or allow it sudo bash.",
-        )
-    if "no space left" in lowered:
-        return LaunchError(f"no space is left on {where}: {last}")
-    return LaunchError(f"{program} failed on {where}: {last}")
+    said = complaint_of(done)
+    return LaunchError(said.sentence(where, program), hint=said.hint(where, program))
 
 
 def listens(ss_output: str, port: int) -> bool:
