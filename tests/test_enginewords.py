@@ -69,14 +69,16 @@ SAID = [
      "route to host"),
     ("no-registry", 1, f'{SAYS}Get "https://r.lab/v2/": dial tcp: lookup r.lab on 10.0.0.1:53: no '
      "such host"),
-    ("no-registry", 1, f'{SAYS}Get "https://r.lab/v2/": net/http: request canceled while waiting for'
-     " connection (Client.Timeout exceeded while awaiting headers)"),
+    ("no-registry", 1, f'{SAYS}Get "https://r.lab/v2/": net/http: request canceled while waiting '
+     "for connection (Client.Timeout exceeded while awaiting headers)"),
     ("no-registry", 1, f"{SAYS}received unexpected HTTP status: 500 Internal Server Error"),
     ("no-registry", 125, f"{PODMAN_PULL}{DIAL}connect: connection refused"),
-    ("certificate", 1, f'{SAYS}Get "https://r.lab/v2/": x509: certificate signed by unknown authority'),
+    ("certificate", 1, f'{SAYS}Get "https://r.lab/v2/": x509: certificate signed by unknown '
+     "authority"),
     ("certificate", 125, f"{PODMAN_PULL}pinging container registry r.lab: x509: cannot validate"),
     ("broken-archive", 1, "Error processing tar file(exit status 1): unexpected EOF"),
-    ("broken-archive", 1, "Error processing tar file(exit status 1): archive/tar: invalid tar header"),
+    ("broken-archive", 1, "Error processing tar file(exit status 1): archive/tar: invalid tar "
+     "header"),
     ("broken-archive", 1, "gzip: stdin: not in gzip format"),
     ("broken-archive", 125, PAYLOAD),
 ]  # fmt: skip

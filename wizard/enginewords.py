@@ -1,4 +1,4 @@
-"""What docker and podman say when they cannot do something: the one place that knows the words. Pure.
+"""What docker and podman say when they cannot do something: one place knows the words. Pure.
 
 docker's are those of 20.10 and 28.2, podman's those of 4.3, as both really said them; the words of
 other versions are from their issue trackers. Each trouble comes with the sentence for people and

@@ -62,6 +62,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("image", "Image", ("container", "image")),
     Parameter("registry", "Registry", ("container", "registry")),
     Parameter("os", "Image's OS", ("container", "os")),
+    Parameter("image_archive", "Image archive", ("container", "image_archive")),
     Parameter("runtime", "Runtime", ("container", "runtime")),
     Parameter("name", "Container name", ("container", "name")),
     Parameter("shm_size", "Shared memory", ("container", "shm_size"), droppable=True),

@@ -71,6 +71,14 @@ def _mount(text: str) -> str:
     return text
 
 
+def _archive(text: str) -> str:
+    if not text.startswith("/") or not text.endswith((".tar", ".tar.gz", ".tgz")):
+        raise ValueError(
+            f"{text!r} is not the absolute path of a .tar, .tar.gz or .tgz on the nodes"
+        )
+    return text
+
+
 def _plain_int(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"{value!r} is not a whole number")
@@ -200,11 +208,15 @@ class ServeSpec(_Model):
 
 
 class ContainerSpec(_Model):
-    """What the container is made of. ``registry`` None: the default one (see scripts.image)."""
+    """What the container is made of. ``registry`` None: the default one (see scripts.image).
+
+    ``image_archive``: a file on every node that a missing image is loaded from, not pulled.
+    """
 
     runtime: Literal["docker", "podman"] = "docker"
     registry: Annotated[Text, _matching(r"[A-Za-z0-9][\w./:-]*", "a repository")] | None = None
     image: Annotated[Text, _matching(r"[A-Za-z0-9][\w./:@-]*", "an image reference")] | None = None
+    image_archive: Annotated[Text, AfterValidator(_archive)] | None = None
     os: Annotated[Os, Field(strict=False)] = Os.UBUNTU
     name: Annotated[Text, _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", "a container's name")] = (
         DEFAULT_NAME

@@ -49,6 +49,7 @@ def recipe_values(preset: Preset) -> dict[str, RecipeValue]:
             shlex.split(registry.text)[0].rpartition(":")[0], registry.provenance, registry.why
         ),
         "os": RecipeValue(bare.container.os.value),
+        "image_archive": RecipeValue("", why="a .tar or .tar.gz on the nodes, in place of a pull"),
         "runtime": RecipeValue(bare.container.runtime),
         "name": RecipeValue(bare.container.name),
         "shm_size": _shm(bare),

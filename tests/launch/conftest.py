@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.launch.bench import FakeFleet, preset, render
-from wizard.launch import gang
+from wizard.launch import gang, preflight
+
+ANSWERED = frozenset({"ssh", "runtime", "image", "ports"})  # by the bench; it has no NPUs
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +22,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gang, "render", render)
     monkeypatch.setattr(gang, "_POLL_S", 0.02)
+    monkeypatch.setattr(preflight, "CHECKS", ANSWERED)
 
 
 @pytest.fixture

@@ -129,7 +129,9 @@ async def test_an_image_that_is_missing_on_one_node(tmp_path: Path) -> None:
         asyncio.timeout(LIMIT_S),
     ):
         work = launch(fleet, preset)
-        with pytest.raises(LaunchError, match=r"not on node 1 .*Fetch it there: docker pull quay"):
+        with pytest.raises(
+            LaunchError, match=r"Node 1: the image is not on .*--pull.*docker pull quay"
+        ):
             await work.start()
         assert (await work.status()).launch_id == ""
 

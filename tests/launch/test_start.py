@@ -69,7 +69,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(fleet: FakeFleet) -> Non
 async def test_a_missing_image_is_told_before_anything_is_made(fleet: FakeFleet) -> None:
     (fleet.nodes[1].files / "image").unlink()
     work = launch(fleet)
-    with pytest.raises(LaunchError, match=r"not on node 1 \(10.0.0.12\).*docker pull"):
+    with pytest.raises(LaunchError, match=r"Node 1: the image is not on the node.*docker pull"):
         await work.start()
     assert [n.calls("create") for n in fleet.nodes] == [0, 0]
     assert not list(fleet.nodes[0].home.glob(".v32-wizard/launches/*"))
@@ -93,7 +93,7 @@ async def test_our_preset_runs_already(fleet: FakeFleet) -> None:
 
 async def test_a_port_that_is_taken(fleet: FakeFleet) -> None:
     fleet.nodes[0].listens(api_port(fleet.preset))
-    with pytest.raises(LaunchError, match=r"port 8000 \(the API\) is in use on node 0"):
+    with pytest.raises(LaunchError, match=r"Node 0: taken: 8000 \(the API\).*ss -ltnp"):
         await launch(fleet).start()
     assert fleet.nodes[0].containers() == []
 

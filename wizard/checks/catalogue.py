@@ -257,7 +257,7 @@ _ALL = (
         "image",
         "{runtime} image inspect --format '{{{{.Os}}}}/{{{{.Architecture}}}} {{{{.Id}}}}' {image}",
         hostparsers.parse_image,
-        "Whether the image is on the node; a launch does not fetch it.",
+        "Whether the image is on the node; a launch fetches it only when told to.",
     ),
     _node(
         "weights",

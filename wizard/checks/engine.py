@@ -24,7 +24,7 @@ from wizard.checks.topology import Topology, read_topology
 from wizard.checks.width import Width
 from wizard.cluster import Cluster
 from wizard.errors import RemoteError, UsageError
-from wizard.remote.api import Fleet
+from wizard.remote.api import Nodes
 
 if TYPE_CHECKING:
     from wizard.presetmodel import Preset
@@ -54,7 +54,7 @@ class CheckRun:
 
     def __init__(
         self,
-        fleet: Fleet,
+        fleet: Nodes,
         cluster: Cluster,
         *,
         only: frozenset[str] | None = None,
@@ -98,7 +98,7 @@ class CheckRun:
         self.board.expect(plan_cells(cluster, only, full=full))
 
     @classmethod
-    def of(cls, fleet: Fleet, preset: Preset, **options: object) -> CheckRun:
+    def of(cls, fleet: Nodes, preset: Preset, **options: object) -> CheckRun:
         """Return the run for a preset: its nodes, and what it needs of them."""
         return cls(fleet, preset.cluster, expect=of_preset(preset), **options)  # type: ignore[arg-type]
 

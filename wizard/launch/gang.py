@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from wizard import apikey
 from wizard.errors import LaunchError
+from wizard.launch import readiness
 from wizard.launch.conflict import Claim
 from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.feed import LogFeed
@@ -22,7 +23,7 @@ from wizard.launch.fence import Fence, owner
 from wizard.launch.node import LaunchNode, directory
 from wizard.launch.together import together
 from wizard.presets import Preset
-from wizard.scripts import LaunchLabels, NodeScripts, api_port, image, render, rpc_port
+from wizard.scripts import LaunchLabels, NodeScripts, api_port, render, rpc_port
 
 if TYPE_CHECKING:
     from wizard.diagnosis.verdict import Diagnosis
@@ -59,10 +60,12 @@ class GangStart:
         feeds: Sequence[LogFeed],
         *,
         rpc_wait_s: float = RPC_WAIT_S,
+        fetch_image: bool = False,
     ) -> None:
         self._preset, self._fence = preset, fence
         self._nodes, self._feeds = nodes, feeds
         self._rpc_wait_s = rpc_wait_s
+        self._fetch_image = fetch_image
         self.made_anything = False
         self.diagnosis: Diagnosis | None = None  # once node 0 has failed
         self.brief = ""
@@ -79,7 +82,7 @@ class GangStart:
         scripts = render(preset, launch=labels)
         wanted = claims(preset, scripts, self._fence)
         self._tell("looking at the node")
-        await together(self._look(node, c) for node, c in zip(nodes, wanted, strict=True))
+        await readiness.require(nodes, wanted, preset, fetch_image=self._fetch_image)
         self._tell("uploading the scripts")
         self.made_anything = True
         await together(
@@ -99,12 +102,6 @@ class GangStart:
     def _tell(self, detail: str) -> None:
         for node in self._nodes:
             node.put("starting", "container", detail)
-
-    async def _look(self, node: LaunchNode, claim: Claim) -> None:
-        await node.refuse_others(claim)
-        await node.require_image(image(self._preset))
-        if node.state.rank == 0:
-            await node.require_free(ports(self._preset))
 
     async def _wait_for_rpc(self, port: int) -> None:
         """Wait until node 0's RPC port listens, with its log shown and its container watched."""

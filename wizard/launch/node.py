@@ -90,37 +90,6 @@ class LaunchNode(NodeEngine):
         if holder is not None:
             raise Taken(holder)
 
-    async def require_image(self, image: str) -> None:
-        """Make sure that the image is on the node.
-
-        Raises:
-            LaunchError: it is not there; gives the command that fetches it.
-        """
-        done = await self.run(self.runtime.has_image(image), QUICK_S)
-        if done.exit_status == 0:
-            return
-        said = clean(done.stderr).lower()
-        if "no such image" in said or "not known" in said or "no such object" in said:
-            raise LaunchError(
-                f"the image {image} is not on {self.state.label}.",
-                node=self.state.rank,
-                hint=f"Fetch it there: {self.runtime.pull(image)}",
-            )
-        raise self.error(done)
-
-    async def require_free(self, ports: Mapping[int, str]) -> None:
-        """Make sure that nobody listens on these ports (port → what we need it for).
-
-        Raises:
-            LaunchError: a port is taken.
-        """
-        for port in await self.listening(ports):
-            raise LaunchError(
-                f"port {port} ({ports[port]}) is in use on {self.state.label}.",
-                node=self.state.rank,
-                hint=f"See what holds it: ss -ltnp 'sport = :{port}', or choose another port.",
-            )
-
     async def upload(self, files: Mapping[str, str]) -> None:
         """Put the scripts into the launch's directory."""
         content = {name: text.encode() for name, text in files.items()}

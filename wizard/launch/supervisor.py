@@ -49,6 +49,7 @@ class Launch(Record):
         grace_s: int = STOP_S,
     ) -> None:
         super().__init__(preset, new_fence(launch_id))
+        self.fetch_image = False  # whether start() may pull or load it where it is missing
         self._rpc_wait_s, self._interval_s, self._grace_s = rpc_wait_s, interval_s, grace_s
         runtime = Runtime(preset.container.runtime)
         self._nodes = [
@@ -107,7 +108,14 @@ class Launch(Record):
         self.diagnosis, self.conflict = None, None
         self.put("starting", "Starting")
         feeds = [watch.feed for watch in self._watches]
-        gang = GangStart(self.preset, self.fence, self._nodes, feeds, rpc_wait_s=self._rpc_wait_s)
+        gang = GangStart(
+            self.preset,
+            self.fence,
+            self._nodes,
+            feeds,
+            rpc_wait_s=self._rpc_wait_s,
+            fetch_image=self.fetch_image,
+        )
         try:
             await gang.run()
         except BaseException as error:

@@ -151,13 +151,17 @@ class Remote(Protocol):
         ...
 
 
-class Fleet(Protocol):
-    """All nodes of a preset, a connection each, opened in waves."""
+class Nodes(Protocol):
+    """Nodes that can be asked, however they are kept."""
 
     @property
     def remotes(self) -> Sequence[Remote]:
         """One per node, in rank order."""
         ...
+
+
+class Fleet(Nodes, Protocol):
+    """All nodes of a preset, a connection each, opened in waves."""
 
     async def connect(self) -> dict[int, Exception]:
         """Open all connections side by side; return the errors by rank, empty when all are open."""

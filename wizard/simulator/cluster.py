@@ -130,6 +130,8 @@ class SimulatedCluster:
                 hccn_conf=fault.hccn_conf is None,
                 weights=fault.weights,
             )
+            if fault.archive is not None:
+                tree.write_archive(node, fault.archive)
             tree.damage(node, fault.absent, fault.folders)
             for port in fault.ports:
                 self._squatters.append(await asyncio.start_server(_ignore, node.address, port))

@@ -69,9 +69,11 @@ def df(_w: World, node: SimNode, argv: list[str]) -> Output:
     lines = [f"Filesystem     {unit}-blocks       Used  Available Capacity Mounted on\n"]
     for mount in mounts:
         total, disk = (3_600, "/dev/nvme0n1") if mount == "/data" else (3_500, "/dev/sda2")
-        free = min(node.traits.free_gb, total)
-        full, used, left = ((n << 30) // unit for n in (total, total - free, free))
-        share = f"{(total - free) * 100 // total}%"
+        free = (node.traits.free_gb << 30) if mount == "/data" else node.free_bytes
+        free = min(free, total << 30)
+        sizes = (total << 30, (total << 30) - free, free)
+        full, used, left = (n // unit for n in sizes)
+        share = f"{sizes[1] * 100 // sizes[0]}%"
         lines.append(f"{disk:<14} {full:>11} {used:>10} {left:>10} {share:>8} {mount}\n")
     said = "".join(f"df: {p}: No such file or directory\n" for p in missing)
     return Output("".join(lines) if len(lines) > 1 else "", said, 1 if missing else 0)

@@ -134,7 +134,10 @@ class NodeFault(_Strict):
     on different switches get lost when the scenario's ``uplink`` is ``down``. ``isolated``: none of
     its NPUs reaches another node. ``rpc``: ``blocked``, as by a firewall: what it sends to
     node 0's RPC port gets lost. ``ports``: TCP ports that something listens on. ``absent``:
-    paths that do not exist; ``folders``: paths that are folders where files must be.
+    paths that do not exist; ``folders``: paths that are folders where files must be. ``registry``:
+    what it says to a pull from this node. ``archive``: of the image, as ``docker save`` makes it,
+    at /data/images/vllm-ascend.tar (``packed``: .tar.gz); ``broken`` (half of one), ``other`` (of
+    another image).
     """
 
     node: Rank
@@ -150,6 +153,8 @@ class NodeFault(_Strict):
     absent: tuple[NodePath, ...] = ()
     folders: tuple[NodePath, ...] = ()
     image: Literal["missing"] | None = None
+    registry: Literal["no_route", "unknown", "unauthorized", "rate_limit"] | None = None
+    archive: Literal["whole", "packed", "broken", "other"] | None = None
     host: Traits = Traits()
 
 

@@ -75,6 +75,7 @@ class SimNode:
     traits: Traits = field(default_factory=Traits)
     calls: set[int] = field(default_factory=set)  # devices that hccn_tool is talking to now
     listening: dict[int, str] = field(default_factory=dict)
+    fetched: int = 0  # bytes of images that came since the start
 
     @property
     def hostname(self) -> str:
@@ -86,6 +87,11 @@ class SimNode:
         """Interface that holds the node's own address; "" when none does."""
         named = {"bond": "bond0", "vlan": f"{NIC}.100", "dummy": "dummy0", "nat": ""}
         return named.get(self.traits.network, NIC)
+
+    @property
+    def free_bytes(self) -> int:
+        """What is free of the file system that holds the images."""
+        return max(0, (self.traits.free_gb << 30) - self.fetched)
 
     @property
     def home(self) -> Path:

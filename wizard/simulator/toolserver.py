@@ -40,6 +40,12 @@ class Call:
         """Write to the caller's stderr."""
         await self._frame(b"e", data)
 
+    async def wants(self, path: str = "") -> None:
+        """Ask the caller for its stdin, or for a file that it opens; both come by ``reader``."""
+        data = path.encode()
+        self.writer.write(b"%s %d\n" % (b"f" if path else b"i", len(data)) + data)
+        await self.writer.drain()
+
     async def _frame(self, kind: bytes, data: bytes) -> None:
         if data:
             self.writer.write(b"%s %d\n" % (kind, len(data)) + data)

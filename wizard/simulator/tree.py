@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from wizard import recipes
 from wizard.cluster import Precision
+from wizard.simulator.containers import images
 from wizard.simulator.hccn_conf import conf_lines
 from wizard.simulator.state import SimNode
 
@@ -27,6 +29,7 @@ LED = (
     *("cat", "ls", "stat", "find", "du", "head", "tail", "grep", "readlink", "realpath"),
     *("mkdir", "rm", "cp", "mv", "touch", "chmod", "sha256sum", "wc", "sed", "awk", "timeout"),
     *("tee", "md5sum", "diff", "cmp", "ln", "env", "nohup", "setsid", "tar", "rmdir", "mktemp"),
+    "gzip",
 )
 # Tools of ours in Python: name → module.
 PROGRAMS = {
@@ -121,6 +124,20 @@ def write_tree(
             if weights == "older":
                 with min(place.glob("*.safetensors")).open("r+b") as file:
                     file.truncate(SHARD_BYTES[precision] - 4096)
+
+
+def write_archive(node: SimNode, kind: str) -> None:
+    """Put an archive of the image on a node; ``kind`` is the scenario's."""
+    name = f"{images.REGISTRY}/ascend/vllm-ascend:{images.tags(node.series)[0]}"
+    data = images.archive([name if kind != "other" else "localhost/other:latest"])
+    if kind == "broken":
+        data = data[: len(data) // 2]
+    place = node.path("/data/images")
+    place.mkdir(parents=True)
+    if kind == "packed":
+        (place / "vllm-ascend.tar.gz").write_bytes(gzip.compress(data))
+    else:
+        (place / "vllm-ascend.tar").write_bytes(data)
 
 
 def damage(node: SimNode, absent: Sequence[str], folders: Sequence[str]) -> None:

@@ -67,8 +67,10 @@ def create(words):
 
 
 def ps(words):
-    given, _ = options(words, {"--filter"})
+    given, _ = options(words, {"--filter", "--format"})
     for entry in entries():
+        if "-aq" not in given and entry["State"]["Status"] != "running":
+            continue
         labels = [f"{k}={v}" for k, v in entry["Config"]["Labels"].items()]
         for wanted in given.get("--filter", []):
             kind, _, value = wanted.partition("=")
@@ -77,7 +79,7 @@ def ps(words):
             if not (value in labels if kind == "label" else value in entry["Name"]):
                 break
         else:
-            print(entry["Id"])
+            print(entry["Name"].lstrip("/") if "--format" in given else entry["Id"])
 
 
 def change(name, status):
@@ -132,6 +134,8 @@ def main():
         sys.exit(1)
     if verb == "create":
         create(words)
+    elif verb == "info":
+        print("24.0.9")
     elif verb == "ps":
         ps(words)
     elif verb == "inspect":
@@ -140,6 +144,7 @@ def main():
         if not (HOME / "image").exists():
             print(f"Error: No such image: {words[-1]}", file=sys.stderr)
             sys.exit(1)
+        print(f"linux/arm64 sha256:{'ab' * 32}" if "--format" in words else "[{}]")
     elif verb == "start":
         change(words[-1], "running")
     elif verb == "stop":

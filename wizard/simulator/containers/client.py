@@ -30,8 +30,10 @@ def _copy(peer: socket.socket) -> int:
         kind, count = header.split()
         if kind == b"x":
             return int(count)
-        if kind == b"i":  # the command wants our input
-            threading.Thread(target=_feed, args=(peer,), daemon=True).start()
+        if kind in (b"i", b"f"):  # the command wants our input, or a file that we open
+            name = os.fsdecode(stream.read(int(count))) if kind == b"f" else ""
+            source = os.open(name, os.O_RDONLY) if name else 0
+            threading.Thread(target=_feed, args=(peer, source), daemon=True).start()
             continue
         data = stream.read(int(count))
         out = 1 if kind == b"o" else 2
@@ -41,7 +43,7 @@ def _copy(peer: socket.socket) -> int:
     return 1
 
 
-def _feed(peer: socket.socket) -> None:
-    while data := os.read(0, 1 << 16):
+def _feed(peer: socket.socket, source: int) -> None:
+    while data := os.read(source, 1 << 16):
         peer.sendall(data)
     peer.shutdown(socket.SHUT_WR)

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from wizard.simulator.containers import image_commands, images, listing
+from wizard.simulator.containers import fetching, image_commands, images, listing
 from wizard.simulator.containers.container import Container
 from wizard.simulator.containers.options import SAYS, BadOptions, Options, Refused, parse
 from wizard.simulator.containers.spec import read_spec
@@ -93,7 +93,7 @@ class Daemon:
         node, (image, *command) = call.node, o.rest
         if image not in node.images:
             await call.err(f"Unable to find image '{image}' locally\n".encode())
-            await image_commands.fetch(self.world, call, image, f"docker: {SAYS}", 125)
+            await fetching.fetch(self.world, call, image, call.err, f"docker: {SAYS}", 125)
         name = o.last("name") or f"quirky_{secrets.token_hex(3)}"
         taken = next((c for c in self.containers[node.rank] if c.spec.name == name), None)
         if taken is not None:

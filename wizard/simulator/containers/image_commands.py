@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 
-from wizard.simulator.containers import images
-from wizard.simulator.containers.options import SAYS, Options, Refused
+from wizard.simulator.containers import fetching, images
+from wizard.simulator.containers.options import Options, Refused
 from wizard.simulator.containers.template import render
 from wizard.simulator.state import World
 from wizard.simulator.toolserver import Call
@@ -16,6 +16,8 @@ async def _show(_world: World, call: Call, o: Options) -> int:
     found = []
     for name in o.rest:
         if name not in call.node.images:
+            if call.tool == "podman":
+                raise Refused(f"Error: inspecting object: {name}: image not known", 125)
             await call.out(b"[]\n")
             raise Refused(f"Error: No such image: {name}")
         found.append(images.describe(name))
@@ -30,27 +32,6 @@ async def _show(_world: World, call: Call, o: Options) -> int:
 async def _images(_world: World, call: Call, o: Options) -> int:
     await call.out(images.table(sorted(call.node.images), o).encode())
     return 0
-
-
-async def _pull(world: World, call: Call, o: Options) -> int:
-    if not o.rest:
-        raise Refused('"docker pull" requires exactly 1 argument.')
-    await fetch(world, call, o.rest[0], SAYS, 1)
-    await call.out(f"{o.rest[0]}\n".encode())
-    return 0
-
-
-async def fetch(world: World, call: Call, image: str, says: str, code: int) -> None:
-    """Pull an image; ``says`` and ``code`` are how the command tells that there is none.
-
-    Raises:
-        Refused: nobody has such an image.
-    """
-    if not images.known(image):
-        tail = f"manifest for {image} not found: manifest unknown: manifest unknown."
-        raise Refused(f"{says}{tail}", code)
-    async for line in images.pull(world, call.node, image):
-        await call.err(f"{line}\n".encode())
 
 
 def _own_version(tool: str) -> str:
@@ -98,6 +79,7 @@ async def _version(_world: World, call: Call, o: Options) -> int:
 COMMANDS: dict[str, Callable[[World, Call, Options], Awaitable[int]]] = {
     "image inspect": _show,
     "images": _images,
-    "pull": _pull,
+    "pull": fetching.pull,
+    "load": fetching.load,
     "version": _version,
 }

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import io
+import json
+import tarfile
 from typing import Any
 
 from wizard.cluster import Series
 from wizard.simulator.containers.options import Options
 from wizard.simulator.containers.template import render
-from wizard.simulator.state import SimNode, World
 
 ENGINE_VERSION = "24.0.9"
 PODMAN_VERSION = "4.9.4"
-_REGISTRIES = ("quay.io", "quay.nju.edu.cn", "m.daocloud.io/quay.io")
+SIZE = 17_300_000_000  # bytes of an image, unpacked
+_LAYER_BYTES = 1 << 21
+REGISTRY = "quay.io"
+_REGISTRIES = (REGISTRY, "quay.nju.edu.cn", "m.daocloud.io/quay.io")
 _VERSIONS = ("v0.11.0", "v0.18.0", "v0.23.0")
 
 
@@ -34,29 +38,34 @@ def known(image: str) -> bool:
     return any(image in stocked(series) for series in Series)
 
 
-async def pull(world: World, node: SimNode, image: str) -> AsyncIterator[str]:
-    """Pull an image: yields progress, then the node has it."""
-    repository, _, tag = image.rpartition(":")
-    yield f"{tag}: Pulling from {repository.partition('/')[2]}"
-    if image not in node.images:
-        layers = [f"{i:012x}" for i in range(0xA1, 0xA6)]
-        for layer in layers:
-            await world.pause(world.scenario.timing.pull / len(layers))
-            yield f"{layer}: Pull complete"
-        node.images.add(image)
-    yield f"Digest: sha256:{image.encode().hex()[:64]}"
-    yield f"Status: Image is up to date for {image}"
+def identity(image: str) -> str:
+    """Return the digest that stands for an image."""
+    return "sha256:" + image.encode().hex().ljust(64, "0")[:64]
+
+
+def archive(names: list[str]) -> bytes:
+    """Return what ``docker save`` makes, with a layer in it that holds nothing."""
+    layer = bytes(_LAYER_BYTES)
+    entries = [{"Config": "config.json", "RepoTags": names, "Layers": ["layer.tar"]}]
+    files = {"layer.tar": layer, "manifest.json": json.dumps(entries).encode()}
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return made.getvalue()
 
 
 def describe(image: str) -> dict[str, Any]:
     """Return what `docker image inspect` shows."""
     return {
-        "Id": "sha256:" + image.encode().hex().ljust(64, "0")[:64],
+        "Id": identity(image),
         "RepoTags": [image],
         "RepoDigests": [],
         "Architecture": "arm64",
         "Os": "linux",
-        "Size": 17_300_000_000,
+        "Size": SIZE,
     }
 
 

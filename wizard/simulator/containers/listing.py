@@ -151,7 +151,7 @@ async def run_inside(
     if "detach" in options.switches:
         return 0
     if interactive:
-        call.writer.write(b"i 0\n")
+        await call.wants()
     feeding = asyncio.create_task(_feed(call, process.stdin))
     try:
         assert process.stdout is not None

@@ -27,6 +27,7 @@ FLAGS: dict[str, tuple[set[str], set[str]]] = {
     "image inspect": ({"format"}, set()),
     "images": ({"filter", "format"}, {"all", "quiet", "no-trunc", "digests"}),
     "pull": ({"platform"}, {"quiet", "all-tags"}),
+    "load": ({"input"}, {"quiet"}),
     "info": ({"format"}, set()),
     "version": ({"format"}, set()),
 }
@@ -41,6 +42,7 @@ _SHORT_OF = {
     "inspect": {"f": "format", "s": "size"},
     "image inspect": {"f": "format"},
     "images": {"a": "all", "f": "filter", "q": "quiet"},
+    "load": {"i": "input", "q": "quiet"},
     "stop": {"t": "time", "s": "signal"},
     "kill": {"s": "signal"},
     "rm": {"f": "force", "v": "volumes"},
@@ -94,7 +96,7 @@ def parse(argv: list[str]) -> Options:
         argv = ["ps", *argv[1:]]
     if argv[:2] == ["image", "ls"]:
         argv = ["images", *argv[2:]]
-    if argv[:2] == ["image", "pull"]:
+    if argv[:1] == ["image"] and argv[1:2] in (["pull"], ["load"]):
         argv = argv[1:]
     command = " ".join(argv[:2]) if argv[:1] == ["image"] else "".join(argv[:1])
     if command not in FLAGS:

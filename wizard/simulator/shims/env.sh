@@ -41,7 +41,7 @@ __sim_run() { # the real tool, its arguments; what it prints names the node's pa
   if builtin test -z "$__changed"; then exec "$real" "$@"; fi
   case $real in
     */timeout | */env | */nohup | */setsid) exec "$real" "${__mapped[@]}" ;;
-    */cat | */head | */tail | */sed | */awk | */tar)
+    */cat | */head | */tail | */sed | */awk | */tar | */gzip)
       exec 3>&1
       err=$(exec -a "${real##*/}" "$real" "${__mapped[@]}" 2>&1 >&3 3>&-) ;;
     *)
