@@ -18,6 +18,7 @@ _SEQUENCE = re.compile(
     "|(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]?"
     "|\x1b[ -/]*[0-~]?"
 )
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")  # the most frequent sequence by far, found quickly
 # An escape sequence that the end of what came so far may have cut.
 _CUT = re.compile(
     "(?:(?:\x1b[]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x9c\n]*\x1b?"
@@ -35,6 +36,8 @@ def clean(data: bytes | str) -> str:
     text stays.
     """
     text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    if "\x1b[" in text:
+        text = _COLOUR.sub("", text)
     if text.isprintable():  # most lines of a log: nothing below would find anything in them
         return text
     text = _SURROGATE.sub("\ufffd", text)
