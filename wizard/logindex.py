@@ -73,6 +73,11 @@ class LogIndex:
         return bisect_left(self._shown, entry)
 
     @property
+    def count(self) -> int:
+        """How many logs there are."""
+        return len(self._logs)
+
+    @property
     def total(self) -> int:
         """How many lines there are, shown or not."""
         return len(self._all)

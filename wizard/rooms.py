@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from wizard.discovering import DiscoveryLike
     from wizard.edits import EditedScript
     from wizard.launch.conflict import Holder
+    from wizard.launch.metrics import Load
+    from wizard.launch.progress import Phase, Stage
     from wizard.lint import Remark
     from wizard.presets import Preset
     from wizard.recipes import Choice
@@ -112,6 +114,36 @@ class RankLike(Protocol):
         """The tail of its serve log."""
         ...
 
+    @property
+    def progress(self) -> Stage | None:
+        """The stage as read from its log."""
+        ...
+
+    @property
+    def phases(self) -> Mapping[Phase, float]:
+        """When each phase began, by the node's clock."""
+        ...
+
+    @property
+    def moved_at(self) -> float:
+        """When its log last told of progress, by the node's clock; 0.0 for never."""
+        ...
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far the node's clock is ahead of ours."""
+        ...
+
+    @property
+    def log_path(self) -> Path | None:
+        """Where its whole log is kept here."""
+        ...
+
+    @property
+    def log_problem(self) -> str:
+        """Why it is not kept, or ""."""
+        ...
+
 
 class LaunchLike(Protocol):
     """One launch on all nodes; its state can be read at any time."""
@@ -139,6 +171,11 @@ class LaunchLike(Protocol):
     @property
     def diagnosis(self) -> Diagnosis | None:
         """Why it failed, as far as the logs tell."""
+        ...
+
+    @property
+    def load(self) -> Load | None:
+        """What the model does while it serves."""
         ...
 
     @property

@@ -24,6 +24,7 @@ _UNICODE = {
     "unreachable": "?",
     "starting": "~",
     "waiting": "~",
+    "stalled": "!",
     "done": "✓",
     "review": "!",
     "more": "…",

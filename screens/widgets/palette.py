@@ -20,6 +20,7 @@ COLOURS = {
     "ignored": "$text-warning",
     "review": "$text-warning",
     "aborted": "$text-warning",
+    "stalled": "$text-warning",
     "stopped": "$text-muted",
     "skipped": "$text-muted",
     "pending": "$text-muted",

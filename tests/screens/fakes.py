@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from wizard.cluster import Cluster, Node, Precision
 from wizard.discovery.facts import Address, Clock, NodeFacts, Runtime, Space, Weights
 from wizard.discovery.run import Answer
 from wizard.errors import Unreachable, WizardError
-from wizard.logbuffer import LogBuffer
+from wizard.launch.metrics import Load
+from wizard.launch.state import RankState
 from wizard.presets import Preset, parse_preset
 from wizard.remote.api import Fleet, Remote
 from wizard.remote.keyledger import KeyLedger
@@ -211,16 +212,6 @@ class FakeDiscovery:
         self.revision += 1
 
 
-@dataclass
-class FakeRank:
-    rank: int
-    host: str
-    state: str = "pending"
-    stage: str = ""
-    detail: str = ""
-    log: LogBuffer = field(default_factory=LogBuffer)
-
-
 class FakeLaunch:
     """Moves on when the test says so; ``runs_already`` is what attach finds."""
 
@@ -229,9 +220,10 @@ class FakeLaunch:
 
     def __init__(self, fleet: Fleet, preset: Preset) -> None:
         self.fleet, self.preset = fleet, preset
-        self.ranks = [FakeRank(i, n.host) for i, n in enumerate(preset.nodes)]
+        self.ranks = [RankState(i, n.host) for i, n in enumerate(preset.nodes)]
         self.state, self.message, self.revision = "pending", "", 0
         self.brief, self.diagnosis, self.conflict = "", None, None
+        self.load: Load | None = None
         self.calls: list[str] = []
         self.moved = asyncio.Event()
 

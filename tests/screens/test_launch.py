@@ -62,7 +62,10 @@ async def test_stages_and_logs_are_shown_until_it_serves(world: World, open_wiza
         assert "line 3 " not in shown(pilot)  # it follows the end
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "once the model is served" in shown(pilot))
+        await pilot.press("o")  # node 0 alone
         world.launch.ranks[1].log.extend(["only of node 1"])
+        await until(pilot, lambda: "n0 line 49" not in shown(pilot))
+        assert "only of node 1" not in shown(pilot)
         await pilot.press("o")
         await until(pilot, lambda: "only of node 1" in shown(pilot))
         world.launch.move("ready", "serving")
@@ -158,7 +161,7 @@ async def test_g_goes_to_the_log_of_a_node_that_was_killed(world: World, open_wi
         await failed_with(pilot, world, 1, KILLED)
         world.launch.ranks[1].log.extend(["only of node 1"])
         await until(pilot, lambda: "only of node 1" in shown(pilot))  # the culprit's log is shown
-        await pilot.press("o")
+        await pilot.press("o", "o")  # merged, then node 0
         await until(pilot, lambda: "only of node 1" not in shown(pilot))
         await pilot.press("g")
         await until(pilot, lambda: "only of node 1" in shown(pilot))

@@ -38,7 +38,7 @@ async def test_a_log_follows_its_end_until_the_user_scrolls_up(
     world: World, open_wizard: Open
 ) -> None:
     log = LogBuffer(100)
-    view = LogView(log)
+    view = LogView([log])
     async with open_wizard(Session(rooms=world.rooms)) as pilot:
         await pilot.app.screen.mount(view, before="#message")
         view.styles.height = 5

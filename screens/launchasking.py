@@ -1,0 +1,86 @@
+"""What is asked before a launch is begun or stopped, and what comes of the answer."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from screens.base import StepScreen
+from screens.launchplan import doubt_of_scripts
+from screens.widgets.dialog import Answer, Confirm
+from wizard.errors import WizardError
+from wizard.rooms import LaunchLike
+from wizard.session import Session
+
+
+class LaunchAsking(StepScreen):
+    """The part of the launch's screen that asks."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "launch", "Launch", id="launch.launch"),
+        Binding("s", "stop", "Stop", id="launch.stop"),
+        Binding("g", "cause", "Go to cause", id="launch.cause"),
+    ]
+
+    async def show_launch(self, launch: LaunchLike) -> None:
+        """Show another launch than before."""
+        raise NotImplementedError
+
+    def action_launch(self) -> None:
+        """Ask, then launch."""
+        session = self.session
+        if session.launch is not None and not (session.launch_active or session.stopping):
+            self.run_worker(self._ask_launch(session.launch), exclusive=True, exit_on_error=False)
+
+    async def _ask_launch(self, launch: LaunchLike) -> None:
+        count = len(launch.ranks)
+        question = f"Launch on {'1 node' if count == 1 else f'{count} nodes'} now?"
+        for doubt in filter(
+            None, (doubt_of_checks(self.session), doubt_of_scripts(self.session.review))
+        ):
+            question += f"\n\n{doubt}"
+        answers: tuple[Answer, ...] = (("cancel", "Cancel", "default"), ("go", "Launch", "success"))
+        if await self.app.push_screen_wait(Confirm(question, answers)) != "go":
+            return
+        self.say("")
+        try:
+            if launch.state != "pending":  # the answers may have changed since it was made
+                await self.session.plan_launch()
+        except WizardError as error:
+            self.failed(error)
+            return
+        self.session.start_launch()
+        if self.session.launch is not None:
+            await self.show_launch(self.session.launch)
+
+    def action_stop(self) -> None:
+        """Ask, then stop on every node."""
+        if self.session.launch_active and not self.session.stopping:
+            self.run_worker(self._ask_stop(), exclusive=True, exit_on_error=False)
+
+    async def _ask_stop(self) -> None:
+        answers: tuple[Answer, ...] = (
+            ("cancel", "Let it run", "default"),
+            ("stop", "Stop", "error"),
+        )
+        question = "Stop the launch on every node? Whoever uses the model loses it."
+        if await self.app.push_screen_wait(Confirm(question, answers)) == "stop":
+            self.say("")
+            self.session.begin_stop()
+
+
+def doubt_of_checks(session: Session) -> str:
+    """What the checks say against a launch, or ""."""
+    if session.checks is None:
+        return "The checks have not been run."
+    if session.checks_are_of_other_nodes:
+        return "The checks are about other nodes than these: run them again first."
+    if session.checks_running:
+        return "The checks are still running."
+    bad = [f for f in session.findings() if f.severity != "warn"]
+    if not bad:
+        return ""
+    return f"The checks found {len(bad)} {'problem' if len(bad) == 1 else 'problems'}. " + (
+        f"The first: {bad[0].title}. The launch will probably fail."
+    )

@@ -1,0 +1,84 @@
+"""The ranks of a launch as a table: state, stage, time against the usual, whom one waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+from textual.widgets import Static
+
+from screens.widgets.glyphs import glyph, known
+from screens.widgets.palette import COLOURS, plain
+from wizard.launch.stages import Look, clock, usual
+
+_ORDER = {"failed": 0, "unreachable": 1, "stalled": 2, "aborted": 3}
+_HOST, _STATE, _STAGE = 15, 13, 22  # columns
+_WIDE = 120
+_ENDED = frozenset({"failed", "unreachable", "aborted", "stopped", "pending"})
+
+
+class RankTable(Static):
+    """Shows looks, the worst first; :meth:`show` draws only what changed."""
+
+    DEFAULT_CSS = """
+    RankTable { height: auto; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+        self._told: object = None
+
+    def show(self, looks: Sequence[Look], width: int, *, room: int) -> None:
+        """Show how the ranks stand; details go on lines of their own as far as ``room`` allows."""
+        told = (tuple(looks), width, room)
+        if told != self._told:
+            self._told = told
+            self.update(table(looks, width, room=room))
+
+
+def table(looks: Sequence[Look], width: int, *, room: int) -> Content:
+    """Return the table for a terminal ``width`` columns wide and ``room`` lines high."""
+    looks = sorted(looks, key=lambda one: (_ORDER.get(one.state, 9), one.rank))
+    host = min(
+        max((cell_len(one.host) for one in looks), default=4), _HOST if width < _WIDE else 40
+    )
+    wide = width >= _WIDE
+    head = f"{'node':<5}{'host':<{host + 2}}{'state':<{_STATE}}{'stage':<{_STAGE}}"
+    head += f"{'for':<8}{'usually':<13}"
+    lines = [plain(head + ("detail" if wide else ""), "$text-muted")]
+    spare = room - 1 - len(looks) - sum(bool(one.note) for one in looks)
+    for one in looks:
+        lines.append(_row(one, host, wide=wide))
+        if one.note:
+            lines.append(_below(one.note, COLOURS.get(one.state, "$text-muted")))
+        elif not wide and one.detail and one.state not in _ENDED and spare > 0:
+            spare -= 1
+            lines.append(_below(one.detail, "$text-muted"))
+    return Content("\n").join(lines)
+
+
+def _row(one: Look, host: int, *, wide: bool) -> Content:
+    sign = glyph(one.state) if known(one.state) else " "
+    row = plain(f"{one.rank:<5}{_fit(one.host, host)}  ")
+    row += plain(f"{sign} {one.state:<{_STATE - 2}}", f"bold {COLOURS.get(one.state, '$text')}")
+    if one.state in _ENDED:  # why, rather than a time that no longer runs
+        said = "  ".join(part for part in (one.stage, one.detail) if part not in ("", one.state))
+        return row + plain(said)
+    row += plain(f"{_fit(one.stage, _STAGE - 1)} ")
+    spent = clock(one.elapsed_s) if one.elapsed_s is not None else ""
+    row += plain(f"{spent:<8}", "bold $text-warning" if one.late else "")
+    row += plain(f"{usual(one.typical) if one.typical is not None else '':<13}", "$text-muted")
+    return row + plain(one.detail if wide else "")
+
+
+def _below(text: str, style: str) -> Content:
+    return plain(f"     {text}", style)
+
+
+def _fit(text: str, cells: int) -> str:
+    """Return text in exactly so many cells; what is cut off is seen to be."""
+    if cell_len(text) <= cells:
+        return set_cell_size(text, cells)
+    more = glyph("more")
+    return set_cell_size(text, cells - cell_len(more)) + more
