@@ -101,41 +101,6 @@ async def test_started_left_found_again_and_stopped() -> None:
         await until(lambda: not running_tools(simulated, "vllm"), limit_s=LIMIT_S)
 
 
-async def test_a_worker_killed_while_loading_is_named_and_the_others_go(tmp_path: Path) -> None:
-    scenario = tmp_path / "s.yaml"
-    scenario.write_text("launch: [{node: 1, at: load, does: out_of_memory}]\n")
-    async with (
-        cluster(scenario=scenario) as (simulated, preset),
-        fleet_of(preset) as fleet,
-        asyncio.timeout(LIMIT_S),
-    ):
-        work = launch(fleet, preset)
-        await work.start()
-        await work.follow()
-        assert work.state == "failed"
-        assert [rank.state for rank in work.ranks] == ["aborted", "failed"]
-        assert f"node 1 ({preset.nodes[1].host}) failed: exited with code 1" in work.message
-        assert "out of memory" in work.message.lower()
-        assert [node.state for node in (await work.status()).nodes] == ["absent", "absent"]
-        await until(lambda: not running_tools(simulated, "vllm"), limit_s=LIMIT_S)
-
-
-async def test_an_image_that_is_missing_on_one_node(tmp_path: Path) -> None:
-    scenario = tmp_path / "s.yaml"
-    scenario.write_text("nodes: [{node: 1, image: missing}]\n")
-    async with (
-        cluster(scenario=scenario) as (_, preset),
-        fleet_of(preset) as fleet,
-        asyncio.timeout(LIMIT_S),
-    ):
-        work = launch(fleet, preset)
-        with pytest.raises(
-            LaunchError, match=r"Node 1: the image is not on .*--pull.*docker pull quay"
-        ):
-            await work.start()
-        assert (await work.status()).launch_id == ""
-
-
 async def test_a_start_cancelled_while_node_0_comes_up_leaves_nothing() -> None:
     async with (
         cluster(speed=4.0) as (simulated, preset),

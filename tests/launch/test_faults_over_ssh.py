@@ -1,0 +1,311 @@
+"""Launches that must fail, on the simulated cluster over real SSH: the right cause is named first,
+nothing of ours is left, and what belongs to others is as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.launch.bench import until
+from tests.simulator.bench import Shell, connect
+from wizard.cluster import Precision, Series
+from wizard.errors import WizardError
+from wizard.launch import Launch, gang
+from wizard.launch.durations import NO_PROGRESS_S
+from wizard.launch.progress import Phase
+from wizard.launch.stages import Look, look, phase_of
+from wizard.presets import Preset, load_preset
+from wizard.remote.fleet import SSHFleet, open_fleet
+from wizard.scripts import api_port, rpc_port
+from wizard.simulator.cluster import SimulatedCluster
+
+SPEED = 40.0
+LIMIT_S = 60.0  # on a machine that is busy
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads the user's own ssh_config, known_hosts or agent."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("V32_WIZARD_HOME", str(tmp_path / "wizard"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.setattr(gang, "_POLL_S", 0.1)
+
+
+@dataclass
+class Lab:
+    """A simulated cluster with other people's containers on it, and a launch of ours."""
+
+    simulated: SimulatedCluster
+    preset: Preset
+    work: Launch
+    others: list[tuple[str, str, int]]
+    ports: dict[tuple[str, int], bool]
+
+    async def start(self) -> str:
+        """Start; return the error, "" for none."""
+        try:
+            await self.work.start()
+        except WizardError as error:
+            return str(error)
+        return ""
+
+    async def fails(self) -> str:
+        """Start and follow to the failure; return what the launch says of it."""
+        error = await self.start()
+        if not error:
+            await self.work.follow()
+        assert self.work.state == "failed"
+        return self.work.message
+
+    @property
+    def cause(self) -> tuple[str, int | None, str]:
+        """The first cause: its signature, its node, how sure."""
+        assert self.work.diagnosis is not None
+        first = self.work.diagnosis.causes[0]
+        return first.signature.id, first.node, first.confidence
+
+    def containers(self) -> list[tuple[str, str, int]]:
+        """Every container of every node: its name, id, and the process that it runs."""
+        assert self.simulated.daemon is not None
+        return [
+            (c.spec.name, c.id, c.process.pid if c.running and c.process else 0)
+            for found in self.simulated.daemon.containers.values()
+            for c in found
+        ]
+
+    def _ending(self) -> bool:
+        """Whether ports or processes of ours are still on their way out."""
+        words = ("vllm serve", "logs -f")
+        return taken(self.preset) != self.ports or bool(processes(self.simulated, *words))
+
+    async def check_nothing_is_left(self) -> None:
+        """Ours is gone, NPUs and ports are as they were, and so is what others have."""
+        assert self.containers() == self.others
+        daemon = self.simulated.daemon
+        assert daemon is not None
+        assert [daemon.users(node) for node in self.simulated.nodes] == [{}] * len(
+            self.preset.nodes
+        )
+        async with asyncio.timeout(LIMIT_S):  # a process that was ended takes a moment
+            while self._ending():
+                await asyncio.sleep(0.1)
+        for node in self.simulated.nodes:
+            launches = node.home / ".v32-wizard/launches"
+            assert [path.name for path in launches.glob("*") if path.is_dir()] in (
+                [],
+                [self.work.launch_id],
+            )
+        report = await self.work.status()
+        assert [node.state for node in report.nodes] == ["absent"] * len(self.preset.nodes)
+
+
+def taken(preset: Preset) -> dict[tuple[str, int], bool]:
+    """Which of the launch's ports somebody listens on, by node address."""
+    found = {}
+    for node in preset.nodes:
+        for port in filter(None, (api_port(preset), rpc_port(preset))):
+            with socket.socket() as probe:
+                found[node.host, port] = probe.connect_ex((node.host, port)) == 0
+    return found
+
+
+def processes(simulated: SimulatedCluster, *words: str) -> list[str]:
+    """Command lines of the cluster's living processes that contain one of ``words``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_text().replace("\0", " ")
+            mine = str(simulated.directory) in line + (entry / "environ").read_text()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if mine and any(word in line for word in words):
+            found.append(line)
+    return found
+
+
+async def stranger(simulated: SimulatedCluster, preset: Preset) -> None:
+    """Run a container on every node that has an image: one like ours, and not ours."""
+    for spec, node in zip(preset.nodes, simulated.nodes, strict=True):
+        if not node.images:
+            continue
+        connection = await connect(spec.model_dump())
+        async with connection:
+            shell = Shell(connection)
+            name = f"{preset.container.name}-of-somebody"
+            options = f"--name {name} --label v32-wizard.preset=another"
+            await shell.good(f"docker run -d {options} {min(node.images)} sleep 600")
+
+
+@asynccontextmanager
+async def lab(
+    tmp_path: Path,
+    scenario: str = "",
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
+    **options: Any,
+) -> AsyncIterator[Lab]:
+    """Two A3 nodes with a scenario, and a launch of the preset with changes."""
+    file = tmp_path / "scenario.yaml"
+    file.write_text(scenario.strip() or "title: healthy\n")
+    chosen = {"series": Series.A3, "precision": Precision.BF16, "speed": SPEED} | options
+    async with SimulatedCluster(scenario=file, **chosen) as simulated, asyncio.timeout(LIMIT_S * 2):
+        preset = load_preset(simulated.preset_path)
+        await stranger(simulated, preset)
+        body = preset.model_dump(mode="json")
+        change(body)
+        changed = Preset.model_validate(body)
+        async with open_fleet(changed.cluster) as fleet:
+            yield make(simulated, changed, fleet)
+
+
+def make(simulated: SimulatedCluster, preset: Preset, fleet: SSHFleet) -> Lab:
+    work = Launch(fleet, preset, interval_s=0.1)
+    found = Lab(simulated, preset, work, [], taken(preset))
+    found.others = found.containers()
+    assert all(pid for _, _, pid in found.others)
+    return found
+
+
+def nic(rank: int) -> Callable[[dict[str, Any]], None]:
+    def change(body: dict[str, Any]) -> None:
+        body["nodes"][rank]["nic"] = "enp9s0"
+
+    return change
+
+
+def address(rank: int) -> Callable[[dict[str, Any]], None]:
+    """An address that the node does not have."""
+
+    def change(body: dict[str, Any]) -> None:
+        own = body["nodes"][rank]["local_ip"]
+        body["nodes"][rank]["local_ip"] = own.rpartition(".")[0] + ".99"
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("scenario", "rank", "words"),
+    [
+        ("{node: 1, image: missing}", 1, ["the image quay.io/", "docker pull quay.io/"]),
+        ("{node: 0, ports: [8000]}", 0, ["port 8000 (the API) is in use", "ss -ltnp"]),
+        ("{node: 0, ports: [13389]}", 0, ["port 13389 (data-parallel RPC) is in use"]),
+    ],
+    ids=["image-missing", "api-port-taken", "rpc-port-taken"],
+)
+async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
+    scenario: str, rank: int, words: list[str], tmp_path: Path
+) -> None:
+    async with lab(tmp_path, f"nodes: [{scenario}]\n") as found:
+        error = await found.start()
+        assert all(word in error for word in [f"node {rank} (", *words])
+        assert [r.state for r in found.work.ranks].index("failed") == rank
+        assert found.work.ranks[1 - rank].detail == "nothing was started"
+        assert found.work.diagnosis is None
+        for node in found.simulated.nodes:
+            assert not (node.home / ".v32-wizard").exists()
+        await found.check_nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "change", "rank", "cause", "words"),
+    [
+        (
+            "nodes: [{node: 1, rpc: blocked}]",
+            None,
+            1,
+            "dp_no_frontend_5min",
+            ["RPC port for 5 minutes", "firewall"],
+        ),
+        ("", nic(1), 1, "gloo_ifname_wrong", ["enp9s0", "Set nic of this node"]),
+        ("", address(0), 0, "plog_hccl_if_ip_wrong", [".99", "Set local_ip of this node"]),
+        (
+            "launch: [{node: 1, at: load, does: out_of_memory}]",
+            None,
+            1,
+            "npu_oom",
+            ["NPU 0 ran out of memory", "npu-smi info"],
+        ),
+    ],
+    ids=[
+        "handshake-never-happens",
+        "wrong-nic",
+        "wrong-address",
+        "out-of-memory",
+    ],
+)
+async def test_what_vllm_ends_with_is_named_and_all_is_taken_away(
+    scenario: str,
+    change: Callable[[dict[str, Any]], None] | None,
+    rank: int,
+    cause: str,
+    words: list[str],
+    tmp_path: Path,
+) -> None:
+    async with lab(tmp_path, f"{scenario}\n", change or (lambda _: None)) as found:
+        said = await found.fails()
+        assert found.cause == (cause, rank, "cause")
+        assert said.startswith(f"node {rank} (")
+        assert f"Cause, on node {rank}: " in said
+        assert [word for word in words if word not in said] == []
+        states = ["aborted", "aborted"]
+        states[rank] = "failed"
+        assert [r.state for r in found.work.ranks] == states
+        await found.check_nothing_is_left()
+        # the declared rest: scripts and log of the launch, for its owner only
+        for node in found.simulated.nodes:
+            folder = node.home / ".v32-wizard/launches" / found.work.launch_id
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert {"container.sh", "serve.sh"} <= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("at", "node_0", "node_1"),
+    [
+        (
+            "load",
+            ("done", "this node is done, waits for node 1, which is at weights"),
+            "reads weights: is the disk or network share slow?",
+        ),
+        (
+            "start",
+            ("stalled", "waits for node 1, which is at python"),
+            "Python imports, from a slow disk maybe",
+        ),
+    ],
+    ids=["weights", "handshake"],
+)
+async def test_a_stall_is_named_and_nothing_is_ended_on_a_guess(
+    at: str, node_0: tuple[str, str], node_1: str, tmp_path: Path
+) -> None:
+    async with lab(tmp_path, f"launch: [{{node: 1, at: {at}, does: hangs}}]\n") as found:
+        work = found.work
+        assert await found.start() == ""
+        follow = asyncio.create_task(work.follow())
+
+        def seen(later_s: float) -> list[Look]:
+            return look(work.ranks, time.time() + later_s)
+
+        wanted = Phase.ENGINE if at == "load" else Phase.HANDSHAKE
+        await until(lambda: phase_of(work.ranks[0]) is wanted, limit_s=LIMIT_S)
+        still = Phase.WEIGHTS if at == "load" else Phase.PYTHON
+        await until(lambda: phase_of(work.ranks[1]) is still, limit_s=LIMIT_S)
+        assert "stalled" not in [rank.state for rank in seen(0)]
+        head, worker = seen(NO_PROGRESS_S + 1)  # as if two minutes had gone by
+        assert head.state == node_0[0]
+        assert head.note.endswith(node_0[1])
+        assert worker.state == "stalled"
+        assert worker.note.endswith(node_1)
+        assert (work.state, work.diagnosis) == ("waiting", None)
+        assert len(found.containers()) == len(found.others) + 2
+        assert await work.stop() == []
+        await asyncio.wait_for(follow, LIMIT_S)
+        assert [rank.state for rank in work.ranks] == ["stopped", "stopped"]
+        await found.check_nothing_is_left()
