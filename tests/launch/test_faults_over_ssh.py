@@ -149,18 +149,20 @@ async def stranger(simulated: SimulatedCluster, preset: Preset) -> None:
 async def lab(
     tmp_path: Path,
     scenario: str = "",
-    change: Callable[[dict[str, Any]], None] = lambda _: None,
-    **options: Any,
+    change: Callable[[dict[str, Any]], None] | None = None,
 ) -> AsyncIterator[Lab]:
     """Two A3 nodes with a scenario, and a launch of the preset with changes."""
     file = tmp_path / "scenario.yaml"
     file.write_text(scenario.strip() or "title: healthy\n")
-    chosen = {"series": Series.A3, "precision": Precision.BF16, "speed": SPEED} | options
-    async with SimulatedCluster(scenario=file, **chosen) as simulated, asyncio.timeout(LIMIT_S * 2):
+    cluster = SimulatedCluster(
+        series=Series.A3, precision=Precision.BF16, speed=SPEED, scenario=file
+    )
+    async with cluster as simulated, asyncio.timeout(LIMIT_S * 2):
         preset = load_preset(simulated.preset_path)
         await stranger(simulated, preset)
         body = preset.model_dump(mode="json")
-        change(body)
+        if change is not None:
+            change(body)
         changed = Preset.model_validate(body)
         async with open_fleet(changed.cluster) as fleet:
             yield make(simulated, changed, fleet)
@@ -174,14 +176,19 @@ def make(simulated: SimulatedCluster, preset: Preset, fleet: SSHFleet) -> Lab:
     return found
 
 
-def nic(rank: int) -> Callable[[dict[str, Any]], None]:
+Change = Callable[[dict[str, Any]], None]
+
+
+def nic(rank: int) -> Change:
+    """An interface that the node does not have."""
+
     def change(body: dict[str, Any]) -> None:
         body["nodes"][rank]["nic"] = "enp9s0"
 
     return change
 
 
-def address(rank: int) -> Callable[[dict[str, Any]], None]:
+def address(rank: int) -> Change:
     """An address that the node does not have."""
 
     def change(body: dict[str, Any]) -> None:
@@ -191,22 +198,45 @@ def address(rank: int) -> Callable[[dict[str, Any]], None]:
     return change
 
 
+def ignoring(check: str, problem: str, rank: int, then: Change = lambda _: None) -> Change:
+    """What the look before the start would have refused: somebody said that it is fine."""
+
+    def change(body: dict[str, Any]) -> None:
+        words = {"reason": "it was fine yesterday", "by": "me", "at": "2026-11-24T12:00:00Z"}
+        host = f"{body['nodes'][rank]['host']}:{body['nodes'][rank]['port']}"
+        body["ignores"] = [{"check": check, "problem": problem, "host": host, **words}]
+        then(body)
+
+    return change
+
+
 @pytest.mark.parametrize(
-    ("scenario", "rank", "words"),
+    ("scenario", "change", "rank", "words"),
     [
-        ("{node: 1, image: missing}", 1, ["the image quay.io/", "docker pull quay.io/"]),
-        ("{node: 0, ports: [8000]}", 0, ["port 8000 (the API) is in use", "ss -ltnp"]),
-        ("{node: 0, ports: [13389]}", 0, ["port 13389 (data-parallel RPC) is in use"]),
+        (
+            "nodes: [{node: 1, image: missing}]",
+            None,
+            1,
+            ["the image is not on", "docker pull quay"],
+        ),
+        ("nodes: [{node: 0, ports: [8000, 13389]}]", None, 0, ["taken: 8000", "13389", "ss -ltnp"]),
+        ("nodes: [{node: 1, weights: missing}]", None, 1, ["the folder of the weights is missing"]),
+        ("nodes: [{node: 0, weights: incomplete}]", None, 0, ["model-00001-of-000163.safetensors"]),
+        ("", nic(1), 1, ["on enp66s0f0, not on enp9s0"]),
+        ("", address(0), 0, ["no interface of the node holds", ".99"]),
     ],
-    ids=["image-missing", "api-port-taken", "rpc-port-taken"],
+    ids=["image", "ports", "weights-missing", "weights-incomplete", "wrong-nic", "wrong-address"],
 )
 async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
-    scenario: str, rank: int, words: list[str], tmp_path: Path
+    scenario: str, change: Change | None, rank: int, words: list[str], tmp_path: Path
 ) -> None:
-    async with lab(tmp_path, f"nodes: [{scenario}]\n") as found:
+    async with lab(tmp_path, scenario, change) as found:
         error = await found.start()
-        assert all(word in error for word in [f"node {rank} (", *words])
-        assert [r.state for r in found.work.ranks].index("failed") == rank
+        assert error.startswith(f"nothing was started. Node {rank}: ")
+        assert [word for word in words if word not in error] == []
+        states = ["aborted", "aborted"]
+        states[rank] = "failed"
+        assert [r.state for r in found.work.ranks] == states
         assert found.work.ranks[1 - rank].detail == "nothing was started"
         assert found.work.diagnosis is None
         for node in found.simulated.nodes:
@@ -224,8 +254,6 @@ async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
             "dp_no_frontend_5min",
             ["RPC port for 5 minutes", "firewall"],
         ),
-        ("", nic(1), 1, "gloo_ifname_wrong", ["enp9s0", "Set nic of this node"]),
-        ("", address(0), 0, "plog_hccl_if_ip_wrong", [".99", "Set local_ip of this node"]),
         (
             "launch: [{node: 1, at: load, does: out_of_memory}]",
             None,
@@ -233,23 +261,34 @@ async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
             "npu_oom",
             ["NPU 0 ran out of memory", "npu-smi info"],
         ),
+        (
+            "nodes: [{node: 1, weights: incomplete}]",
+            ignoring("weights", "weights-incomplete", 1),
+            1,
+            "weights_incomplete",
+            ["not whole", "model.safetensors.index.json"],
+        ),
+        (
+            "",
+            ignoring("nic", "nic-wrong", 1, nic(1)),
+            1,
+            "gloo_ifname_wrong",
+            ["enp9s0", "Set nic of this node"],
+        ),
+        (
+            "",
+            ignoring("nic", "nic-wrong", 0, address(0)),
+            0,
+            "plog_hccl_if_ip_wrong",
+            [".99", "Set local_ip of this node"],
+        ),
     ],
-    ids=[
-        "handshake-never-happens",
-        "wrong-nic",
-        "wrong-address",
-        "out-of-memory",
-    ],
+    ids=["handshake-never-happens", "out-of-memory", "weights", "wrong-nic", "wrong-address"],
 )
 async def test_what_vllm_ends_with_is_named_and_all_is_taken_away(
-    scenario: str,
-    change: Callable[[dict[str, Any]], None] | None,
-    rank: int,
-    cause: str,
-    words: list[str],
-    tmp_path: Path,
+    scenario: str, change: Change | None, rank: int, cause: str, words: list[str], tmp_path: Path
 ) -> None:
-    async with lab(tmp_path, f"{scenario}\n", change or (lambda _: None)) as found:
+    async with lab(tmp_path, scenario, change) as found:
         said = await found.fails()
         assert found.cause == (cause, rank, "cause")
         assert said.startswith(f"node {rank} (")

@@ -20,7 +20,7 @@ from wizard.remote.api import Remote
 from wizard.troubleshooting.findings import Finding, explain
 
 CHECKS = frozenset(
-    {"ssh", "runtime", "image", "ports", "npu_idle", "devices", "mounts", "weights", "disk"}
+    {"ssh", "nic", "runtime", "image", "ports", "npu_idle", "devices", "mounts", "weights", "disk"}
 )
 # without an answer to these nothing can be started; of the others it is said that none came
 _NEEDED = frozenset({"ssh", "runtime", "image", "ports"})
