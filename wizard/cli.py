@@ -125,6 +125,15 @@ def build_parser() -> argparse.ArgumentParser:
     launch.add_argument("--yes", action="store_true", help="do not ask")
     launch.add_argument("--skip-checks", action="store_true", help="do not run the checks first")
     launch.add_argument("--no-follow", action="store_true", help="return once it is started")
+    launch.add_argument(
+        "--pull",
+        action="store_true",
+        help="fetch the image where it is missing: a pull, or the load of container.image_archive",
+    )
+    launch.add_argument(
+        "--dry-run", action="store_true", help="show the plan and what stands in the way, no more"
+    )
+    _format(launch, "text", "json")
     running = launch.add_mutually_exclusive_group()
     running.add_argument(
         "--attach", action="store_true", help="follow a launch of the preset that runs already"

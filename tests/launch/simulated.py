@@ -21,14 +21,20 @@ LIMIT_S = 60.0
 
 @asynccontextmanager
 async def played(
-    scenario: str, folder: Path, *, speed: float = 60.0, **container: Any
+    scenario: str,
+    folder: Path,
+    *,
+    speed: float = 60.0,
+    precision: Precision = Precision.BF16,
+    **container: Any,
 ) -> AsyncIterator[tuple[SimulatedCluster, Preset, SSHFleet]]:
-    """Two A3 nodes with a scenario (YAML text), the preset for them, and their connections."""
+    """A3 nodes with a scenario (YAML text), the preset for them, and their connections.
+
+    Two nodes for BF16, one for W8A8.
+    """
     path = folder / "scenario.yaml"
     path.write_text(scenario)
-    cluster = SimulatedCluster(
-        series=Series.A3, precision=Precision.BF16, speed=speed, scenario=path
-    )
+    cluster = SimulatedCluster(series=Series.A3, precision=precision, speed=speed, scenario=path)
     async with cluster as simulated:
         preset = load_preset(simulated.preset_path)
         spec = preset.container.model_copy(update=container)

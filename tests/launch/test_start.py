@@ -166,3 +166,29 @@ async def test_docker_that_no_sudo_opens_is_told_with_both_reasons(fleet: FakeFl
     fleet.nodes[1].sudo = NotPermitted("sudo refused the password of the user ops.")
     with pytest.raises(LaunchError, match=r"node 1 .*may not use docker.*sudo refused the pass"):
         await asyncio.wait_for(launch(fleet).start(), 10)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "Error response from daemon: unknown or invalid runtime name: ascend",
+            r"docker on node 1 .*has no OCI runtime ascend\..*daemon\.json",
+        ),
+        (
+            "Error response from daemon: error gathering device information while adding custom "
+            'device "/dev/davinci3": no such file or directory',
+            r"node 1 .* has no device /dev/davinci3, .*ls -l /dev/davinci",
+        ),
+        (
+            "Error response from daemon: write /var/lib/docker/overlay2/x: no space left on device",
+            r"no space is left for docker on node 1 .*docker system df",
+        ),
+    ],
+    ids=["runtime", "device", "space"],
+)
+async def test_what_an_engine_refuses_to_create(fleet: FakeFleet, said: str, words: str) -> None:
+    (fleet.nodes[1].files / "refuse").write_text(f"{said}\n")
+    with pytest.raises(LaunchError, match=words):
+        await launch(fleet).start()
+    assert [n.status for n in fleet.nodes] == ["absent", "absent"]

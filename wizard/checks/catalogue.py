@@ -123,6 +123,7 @@ _TITLES |= {"npu_health": "NPU health", "npu_idle": "NPU idle", "spod": "super-p
 _TITLES |= {"vnic": "virtual NIC", "hccs_ping": "HCCS ping"}
 _FIND = r"find -L {model} -maxdepth 1 -type f -printf '%s %f\n'"
 _INDEX = r"""grep -oh '"[^"/]*\.safetensors"' {model}/*.index.json | sort -u"""
+_STORE = "$({runtime} info --format '{store}' 2>/dev/null)"  # where images lie, if elsewhere
 _DISKS = "/ /var/lib/docker /var/lib/containers /root/.cache /tmp"
 
 _ALL = (
@@ -243,7 +244,7 @@ _ALL = (
     ),
     _node(
         "disk",
-        f"df -Pk $(ls -d {_DISKS} 2>/dev/null)",
+        f"df -Pk $(ls -d {_DISKS} {_STORE} 2>/dev/null)",
         hostparsers.parse_disk,
         "How much room is left for images, logs and caches.",
     ),

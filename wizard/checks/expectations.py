@@ -26,6 +26,8 @@ FILES = frozenset(
         "/usr/local/bin/npu-smi",
     }
 )
+# what makes an engine's ``info`` say where it keeps images and containers
+STORE = {"docker": "{{.DockerRootDir}}", "podman": "{{.Store.GraphRoot}}"}
 _OPTIONAL = frozenset({"/etc/hccn.conf"})  # container.sh mounts it only where it exists
 
 
@@ -62,6 +64,7 @@ class Expectations:
             "runtime": shlex.quote(self.runtime),
             "ours": self._ours(),
             "version": "{{.Version.Version}}" if self.runtime == "podman" else "{{.ServerVersion}}",
+            "store": STORE[self.runtime],
             "image": shlex.quote(self.image),
             "model": shlex.quote(self.model),
             "mounts": quoted,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Collection
 
 from wizard.checks import report
 from wizard.checks.book import Book
@@ -13,6 +14,7 @@ from wizard.checks.engine import CheckRun
 from wizard.checks.formats import FORMATS
 from wizard.checks.model import Status
 from wizard.checks.outcome import unread
+from wizard.checks.problems import Problem
 from wizard.checks.text import to_text
 from wizard.commands.fleet import connected
 from wizard.commands.reports import masked, write
@@ -71,8 +73,12 @@ async def follow(run: CheckRun) -> None:
         end_progress()
 
 
-async def require_passed(preset: Preset, run: CheckRun) -> None:
+async def require_passed(
+    preset: Preset, run: CheckRun, *, mended: Collection[Problem] = ()
+) -> None:
     """Run the checks before a launch; print the report when they do not pass.
+
+    ``mended`` are problems that the launch itself sees to, so that they do not matter.
 
     Raises:
         LaunchError: a check failed that is not ignored.
@@ -86,7 +92,7 @@ async def require_passed(preset: Preset, run: CheckRun) -> None:
     status = report.exit_status(found)
     for why in dict.fromkeys(applied.because for applied in (found.ignored or {}).values()):
         note(f"ignored: {why}")
-    if status == 0:
+    if status == 0 or only_mended(found, mended):
         return
     sys.stderr.write(to_text(found))
     if names := ",".join(unread(found)):
@@ -99,3 +105,9 @@ async def require_passed(preset: Preset, run: CheckRun) -> None:
     if status == RemoteError.exit_status:
         raise RemoteError("not launched: not everything could be checked.", hint=hint)
     raise LaunchError("not launched: the checks did not pass.", hint=hint)
+
+
+def only_mended(found: report.Report, mended: Collection[Problem]) -> bool:
+    """Whether all that failed will be mended, and nothing else is open."""
+    bad = [r for r in found.board if r.status in (Status.FAIL, Status.ERROR) or not r.status.final]
+    return all(r.value.get("problem") in mended for r in bad)

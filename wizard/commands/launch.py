@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from wizard.checks.engine import CheckRun
+from wizard.checks.problems import Problem
 from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
 from wizard.commands.running import settle
@@ -19,9 +20,9 @@ from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
 from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch import Launch
-from wizard.launch.proofread import proofread
+from wizard.launch.planning import make_plan
+from wizard.launch.proofread import proofread, require_fitting_edits
 from wizard.launch.together import together
-from wizard.lint import lint
 from wizard.presets import load_preset
 from wizard.scripts import render
 
@@ -30,24 +31,45 @@ _INTERVAL_S = 0.2
 
 async def launch(arguments: argparse.Namespace) -> int:
     """Check, show the plan, ask, launch on all nodes, follow until it serves."""
+    if arguments.format != "text" and not arguments.dry_run:
+        raise UsageError("--format json is for the plan:", hint="add --dry-run.")
     preset = load_preset(arguments.preset)
     async with connected(preset, arguments) as fleet:
+        if arguments.dry_run:
+            return await _dry_run(Launch(fleet, await complete(preset, fleet)), arguments)
         work = Launch(fleet, preset)
         if await settle(work, arguments) == "attach":
             if not await work.attach():
                 raise LaunchError(f"{preset.name} is on the nodes, but it does not run.")
             return await _follow(work, arguments, start=False)
         if not arguments.skip_checks:
-            await require_passed(preset, CheckRun.of(fleet, preset))
+            mended = {Problem.IMAGE_MISSING} if arguments.pull else set[Problem]()
+            await require_passed(preset, CheckRun.of(fleet, preset), mended=mended)
         preset = await complete(preset, fleet)
         scripts = render(preset)
         await proofread(preset, scripts)  # now that the addresses are known, and before asking
         work = Launch(fleet, preset)
-        for line in (*map(str, lint(preset, scripts)), *work.plan()):
+        work.fetch_image = arguments.pull
+        plan = await make_plan(work, fetching=arguments.pull)
+        for line in plan.to_lines():
             note(line)
+        if (refusal := plan.refusal) is not None:
+            raise refusal
         if not await confirm(f"Launch {preset.name}?", yes=arguments.yes):
             return 1
         return await _follow(work, arguments, start=True)
+
+
+async def _dry_run(work: Launch, arguments: argparse.Namespace) -> int:
+    """Print the plan, with all that stands in the way; 0 when nothing does, 1, 3."""
+    work.require_supervisable()
+    require_fitting_edits(work.preset)
+    plan = await make_plan(work, fetching=arguments.pull)
+    if arguments.format == "json":
+        print(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
+    else:
+        sys.stdout.write(plan.to_text())
+    return plan.exit_status
 
 
 async def _follow(work: Launch, arguments: argparse.Namespace, *, start: bool) -> int:

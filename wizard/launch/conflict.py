@@ -84,11 +84,16 @@ class Holder:
         )
 
 
+def hint_of(holder: Holder) -> str:
+    """Say what can be done about a holder."""
+    return _HINTS[holder.what]
+
+
 class Taken(LaunchError):
     """Somebody holds what the launch needs; ``holder`` tells who."""
 
     def __init__(self, holder: Holder) -> None:
-        super().__init__(holder.sentence(), node=holder.node, hint=_HINTS[holder.what])
+        super().__init__(holder.sentence(), node=holder.node, hint=hint_of(holder))
         self.holder = holder
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shlex
 
+from wizard.checks.expectations import STORE
 from wizard.presets import Preset
 from wizard.scripts import image
 
@@ -17,10 +18,6 @@ MARK = "v32-wizard:"  # begins the lines of ours between those of the engine
 UNREADABLE = 66  # exit status when an archive cannot be opened
 _TELL_S = 2
 
-_ROOTS = {
-    "docker": "docker info --format '{{.DockerRootDir}}'",
-    "podman": "podman info --format '{{.Store.GraphRoot}}'",
-}
 # Lines of ours: size BYTES, read BYTES (of the archive), written KiB, exit CODE.
 _FRAME = """export LC_ALL=C
 exec 2>&1
@@ -89,7 +86,7 @@ def load_script(program: str, archive: str) -> str:
 def _filled(program: str, archive: str, prepare: str, work: str) -> str:
     return _FRAME.format(
         archive=shlex.quote(archive) if archive else "",
-        root=_ROOTS[program],
+        root=f"{program} info --format '{STORE[program]}'",
         prepare=prepare,
         work=work,
         mark=MARK,
@@ -112,7 +109,7 @@ def how_to_fetch(preset: Preset, rank: int, holders: list[int]) -> str:
     by_hand = shlex.join(
         [program, "load", "-i", archive] if archive else [program, "pull", reference]
     )
-    text = f"Let the launch fetch it (launch --pull), or on the node: {by_hand}."
+    text = f"Tell it to (launch --pull), or on the node: {by_hand}."
     if holders and not archive:
         giver, taker = (preset.cluster.nodes[r] for r in (holders[0], rank))
         save = shlex.join([program, "save", reference])

@@ -1,52 +1,98 @@
-"""What a launch will do, in order, in words: shown before anything is done. Pure."""
+"""What a launch will do, in order, on which node: shown before anything is done. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 from wizard import apikey
 from wizard.launch import durations
+from wizard.launch.imagecommands import fetch_text
 from wizard.launch.node import directory
 from wizard.presets import Preset
 from wizard.scripts import api_port, image, rpc_port, served_model
 
-
-def _key_step(preset: Preset, head: str) -> list[str]:
-    if not preset.serve.api_key:
-        return []
-    return [
-        f"on {head}: put the API key ({apikey.origin(preset)}) into a file (0600) that serve.sh "
-        "removes once it has read it"
-    ]
+Action = Literal["look", "fetch", "upload", "key", "create", "start", "follow"]
 
 
-def plan(preset: Preset, launch_id: str) -> list[str]:
-    """Return the steps, a line each, the first one saying what it is all about."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what is done, on which nodes (ranks, in order), and it in words."""
+
+    action: Action
+    nodes: tuple[int, ...]
+    text: str
+
+
+def steps(preset: Preset, launch_id: str, fetch: Sequence[int] = ()) -> list[Step]:
+    """Return the steps in order. ``fetch``: ranks of the nodes that the image is brought to."""
     nodes = preset.cluster.nodes
     head, workers = nodes[0], nodes[1:]
-    count = "1 node" if not workers else f"{len(nodes)} nodes"
-    every = "the node" if not workers else "every node"
+    every, behind = tuple(n.rank for n in nodes), tuple(n.rank for n in workers)
+    all_of_them = "the node" if not workers else "every node"
     others = ", ".join(node.label for node in workers)
     name, rpc = preset.container.name, rpc_port(preset)
-    lines = [
-        f"{preset.name}: DeepSeek-V3.2-Exp in {preset.precision.label} on {count} of "
-        f"{preset.series.machine}, launch {launch_id}"
-    ]
-    steps = [
-        f"on {every}: see that {preset.container.runtime} has the image {image(preset)}, that the "
-        f"container name {name} is free, and on {head.label} that its ports are",
-        f"on {every}: put container.sh and serve.sh into {directory(launch_id)} (0700)",
-        *_key_step(preset, head.label),
-        f"create the container {name} on {head.label}" + (f", then on {others}" * bool(workers)),
-        f"start it on {head.label}",
-    ]
+    look = (
+        f"on {all_of_them}: see once more that {preset.container.runtime} runs and has the image "
+        f"{image(preset)}, that container name, NPUs and ports are free, and that weights, mounts "
+        "and room are there"
+    )
+    found = [Step("look", every, look)]
+    if fetch:
+        where = ", ".join(nodes[rank].label for rank in fetch)
+        text = f"on {where}: {fetch_text(preset)}, then look again"
+        found.append(Step("fetch", tuple(fetch), text))
+    put = f"on {all_of_them}: put container.sh and serve.sh into {directory(launch_id)} (0700)"
+    found.append(Step("upload", every, put))
+    if preset.serve.api_key:
+        text = (
+            f"on {head.label}: put the API key ({apikey.origin(preset)}) into a file (0600) that "
+            "serve.sh removes once it has read it"
+        )
+        found.append(Step("key", (head.rank,), text))
+    create = f"create the container {name} on {head.label}" + (
+        f", then on {others}" * bool(workers)
+    )
+    found.append(Step("create", every, create))
+    start = f"start it on {head.label}"
     if workers:
-        steps[-1] += f" and wait until its RPC port {rpc} listens"
-        steps.append(f"start {others}" + (" together" * (len(workers) > 1)))
-    steps.append(
-        f"follow {every} until {head.label} serves {served_model(preset)} on port "
+        start += f" and wait until its RPC port {rpc} listens"
+    found.append(Step("start", (head.rank,), start))
+    if workers:
+        text = f"start {others}" + (" together" * (len(workers) > 1))
+        found.append(Step("start", behind, text))
+    follow = (
+        f"follow {all_of_them} until {head.label} serves {served_model(preset)} on port "
         f"{api_port(preset)}; typically {durations.WHOLE.words}"
     )
-    lines += [f"{number}. {step}" for number, step in enumerate(steps, 1)]
-    if workers:
-        lines.append("If one node fails before that, the others are stopped as well.")
-    lines.append("It goes on without this program; nothing else on the nodes is touched.")
+    found.append(Step("follow", every, follow))
+    return found
+
+
+def headline(preset: Preset, launch_id: str) -> str:
+    """Return what it is all about."""
+    count = "1 node" if len(preset.nodes) == 1 else f"{len(preset.nodes)} nodes"
+    return (
+        f"{preset.name}: DeepSeek-V3.2-Exp in {preset.precision.label} on {count} of "
+        f"{preset.series.machine}, launch {launch_id}"
+    )
+
+
+def promises(preset: Preset) -> list[str]:
+    """Return what holds besides the steps."""
+    lines = ["It goes on without this program; nothing else on the nodes is touched."]
+    if len(preset.nodes) > 1:
+        lines.insert(0, "If one node fails before that, the others are stopped as well.")
     return lines
+
+
+def numbered(found: Sequence[Step]) -> list[str]:
+    """Return the steps, a line each, with their numbers."""
+    return [f"{number}. {step.text}" for number, step in enumerate(found, 1)]
+
+
+def plan(preset: Preset, launch_id: str, fetch: Sequence[int] = ()) -> list[str]:
+    """Return the plan as lines, the first one saying what it is all about."""
+    found = numbered(steps(preset, launch_id, fetch))
+    return [headline(preset, launch_id), *found, *promises(preset)]

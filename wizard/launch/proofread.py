@@ -17,9 +17,7 @@ async def proofread(preset: Preset, scripts: Sequence[NodeScripts]) -> None:
         UsageError: the first error, with its node, and how many more there are.
         PresetError: an edit of the user does not fit the scripts of a launch.
     """
-    for key, conflicts in unfit_when_launched(preset, edited(preset)).items():
-        text = f"{conflicts[0]}, because a launch has its own line there."
-        raise PresetError(text, path=f"patches.{key}", hint="Take that edit back.")
+    require_fitting_edits(preset)
     wrong = errors(await lint_all(preset, scripts))
     if not wrong:
         return
@@ -28,3 +26,14 @@ async def proofread(preset: Preset, scripts: Sequence[NodeScripts]) -> None:
     raise UsageError(
         f"{first.where}: {first.text}", node=first.rank, hint=f"{first.right}{rest}".strip()
     )
+
+
+def require_fitting_edits(preset: Preset) -> None:
+    """Let a preset pass whose edits fit the scripts of a launch.
+
+    Raises:
+        PresetError: the first that does not.
+    """
+    for key, conflicts in unfit_when_launched(preset, edited(preset)).items():
+        text = f"{conflicts[0]}, because a launch has its own line there."
+        raise PresetError(text, path=f"patches.{key}", hint="Take that edit back.")

@@ -28,6 +28,7 @@ from wizard.launch.serving import ServingProbe
 from wizard.launch.state import StatusReport
 from wizard.launch.stopping import closed, remove_all
 from wizard.launch.supervising import Supervision
+from wizard.launch.survey import Survey, survey
 from wizard.launch.together import together
 from wizard.launch.watch import INTERVAL_S, NodeWatch
 from wizard.presets import Preset
@@ -63,6 +64,11 @@ class Launch(Record):
         """Return the steps to show before confirming; nothing is asked of the nodes."""
         return plan(self.preset, self.launch_id)
 
+    async def survey(self) -> Survey:
+        """Ask the nodes what a start would find there; nothing is changed."""
+        scripts = render(self.preset) if is_complete(self.preset) else []
+        return await survey(self._nodes, claims(self.preset, scripts, self.fence), self.preset)
+
     async def refuse(self) -> None:
         """Say before any long work what would make :meth:`start` refuse anyway.
 
@@ -71,7 +77,7 @@ class Launch(Record):
             Taken: it is launched already, or its name or NPUs are; ``conflict`` says so too.
             LaunchError, RemoteError: a node cannot be asked.
         """
-        self._require_supervisable()
+        self.require_supervisable()
         scripts: list[NodeScripts] = []
         if is_complete(self.preset):  # otherwise the nodes are asked first, and start() looks
             scripts = render(self.preset)
@@ -84,7 +90,8 @@ class Launch(Record):
             self.conflict = error.holder
             raise
 
-    def _require_supervisable(self) -> None:
+    def require_supervisable(self) -> None:
+        """Raise UsageError when the preset's own choices make its launch one nobody can watch."""
         if (why := unsupervisable(self.preset)) is not None:
             raise UsageError(f"{why.key}: {why.text}", hint=why.right)
 
@@ -97,7 +104,7 @@ class Launch(Record):
             Taken: somebody holds what it needs; ``conflict`` says so too.
             LaunchError, RemoteError: something else stood in the way on a node; names it.
         """
-        self._require_supervisable()
+        self.require_supervisable()
         if self.state not in ("pending", "failed", "stopped"):
             raise LaunchError(f"this launch is {self.state} already.")
         await proofread(self.preset, render(self.preset))

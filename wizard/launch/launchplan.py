@@ -1,0 +1,250 @@
+"""The plan that people confirm: steps, remarks, last checks, what runs there, and the time. Pure.
+
+One object for the command line, its JSON, and the screen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from wizard.checks.model import Result, Status
+from wizard.errors import WizardError
+from wizard.launch import durations
+from wizard.launch.conflict import Taken, hint_of
+from wizard.launch.imagecommands import fetch_text, how_to_fetch
+from wizard.launch.plan import Step, headline, numbered, promises, steps
+from wizard.launch.progress import Phase
+from wizard.launch.survey import Survey
+from wizard.lint.model import Remark
+from wizard.presets import Preset
+from wizard.scripts import image
+from wizard.troubleshooting.findings import explain
+from wizard.wording import ago
+
+_TOLD = ("runtime", "image", "weights", "npu_idle", "ports", "disk")  # of a node that is well
+_OPEN = ("fail", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class LastChecks:
+    """The last kept run of the checks. ``open``: titles of what failed and is not ignored."""
+
+    id: str
+    verdict: str
+    at: datetime
+    open: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run_id: str, report: Mapping[str, Any]) -> LastChecks:
+        """Read them from a kept report."""
+        at = datetime.strptime(report["started_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        bad = [f["title"] for f in report["findings"] if f["severity"] in _OPEN]
+        return cls(run_id, str(report["verdict"]), at, tuple(bad))
+
+    def sentence(self, now: datetime) -> str:
+        """Say how they ended and how old they are."""
+        text = (
+            f"{self.verdict}, {self.at:%Y-%m-%d %H:%M} UTC, {ago((now - self.at).total_seconds())}"
+        )
+        if self.open:
+            more = f", and {len(self.open) - 2} more" if len(self.open) > 2 else ""
+            text += f"; not ignored: {'; '.join(self.open[:2])}{more}"
+        return text
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """See the module.
+
+    Attributes:
+        fetching: whether the image may be brought to nodes that lack it.
+        survey: what the nodes said; None when they were not asked (yet).
+        remarks: the linter's.
+        checks: the last kept run; None when there is none.
+    """
+
+    SCHEMA: ClassVar[str] = "v32-wizard/launch-plan/1"
+
+    preset: Preset
+    launch_id: str
+    fetching: bool = False
+    survey: Survey | None = None
+    remarks: tuple[Remark, ...] = ()
+    checks: LastChecks | None = None
+
+    @property
+    def lacking(self) -> list[int]:
+        """Ranks of the nodes without the image."""
+        return self.survey.found.without_image if self.survey else []
+
+    @property
+    def steps(self) -> list[Step]:
+        """What is done, in order."""
+        return steps(self.preset, self.launch_id, self.lacking if self.fetching else ())
+
+    @property
+    def blockers(self) -> list[str]:
+        """What the start would refuse, with what to do about it."""
+        found = [str(remark) for remark in self.remarks if remark.severity == "error"]
+        if self.survey is None:
+            return found
+        found += [f"{h.sentence()} {hint_of(h)}" for h in self.survey.holders]
+        held = {holder.node for holder in self.survey.holders}
+        for result in self.survey.found.stops:
+            if result.key.node in self.lacking and result.key.check == "image":
+                if not self.fetching:
+                    hint = how_to_fetch(self.preset, result.key.node, self.survey.found.with_image)
+                    found.append(f"{explain(result)} {hint}")
+            elif not (result.key.check == "npu_idle" and result.key.node in held):
+                found.append(explain(result))
+        return found
+
+    @property
+    def doubts(self) -> list[str]:
+        """What the start gets past, but people should know of."""
+        found = [str(remark) for remark in self.remarks if remark.severity != "error"]
+        if self.survey is None:
+            return found
+        found += [explain(result) for result in self.survey.found.doubts]
+        found += [
+            f"What runs on node {r} is not known: {w}" for r, w in self.survey.unknown.items()
+        ]
+        return found
+
+    @property
+    def refusal(self) -> WizardError | None:
+        """Return what the start would raise about the nodes, None when nothing."""
+        if self.survey is None:
+            return None
+        if self.survey.holders:
+            return Taken(self.survey.holders[0])
+        return self.survey.found.refusal(fetching=self.fetching)
+
+    @property
+    def exit_status(self) -> int:
+        """0 it can start, 1 something stands in the way, 3 a node could not be asked."""
+        if self.survey and any(r.status is Status.ERROR for r in self.survey.found.stops):
+            return 3
+        return 1 if self.blockers else 0
+
+    def nodes(self) -> list[str]:
+        """Return a line per node: what is well, or what is wrong there."""
+        if self.survey is None:
+            return []
+        lines = []
+        for node in self.preset.cluster.nodes:
+            results = {
+                r.key.check: r for r in self.survey.found.report.board if r.key.node == node.rank
+            }
+            bad = [r for r in results.values() if r.status not in (Status.PASS, Status.SKIPPED)]
+            told = bad or [results[name] for name in _TOLD if name in results]
+            word = "ok" if not bad else _worst(bad)
+            lines.append(f"{node.label}  {word}: {'; '.join(r.summary for r in told)}")
+        return lines
+
+    def estimate(self) -> str:
+        """Say how long it takes, and of what."""
+        weights, graph = durations.PHASES[Phase.WEIGHTS], durations.PHASES[Phase.GRAPH]
+        text = (
+            f"{durations.WHOLE.words} (weights {weights.words}, graphs {graph.words}); on a slow "
+            f"disk up to {durations.WHOLE.slow_s / 60:.0f} minutes"
+        )
+        if self.fetching and self.lacking:
+            text += "; before that the image, as long as its gigabytes take"
+        return text
+
+    def to_lines(self, now: datetime | None = None) -> list[str]:
+        """Return the plan for people. What stands in the way comes last, where it is read."""
+        now = now or datetime.now(UTC)
+        lines = [headline(self.preset, self.launch_id)]
+        checks = "never run" if self.checks is None else self.checks.sentence(now)
+        lines.append(f"Checks: {checks}")
+        lines.append(f"Scripts: {_count(self.remarks)}")
+        if self.survey is not None:
+            lines += ["Nodes:", *(f"  {line}" for line in self.nodes())]
+            lines.append("Runs there now:" + " nothing that matters" * (not self.survey.running))
+            lines += [f"  node {i.node}: {i.sentence()}" for i in self.survey.running]
+        lines += ["Steps:", *(f"  {line}" for line in numbered(self.steps))]
+        lines += [f"Time: {self.estimate()}.", *promises(self.preset)]
+        lines += _listed("To know:", self.doubts)
+        lines += _listed("In the way:", self.blockers)
+        return lines
+
+    def to_text(self) -> str:
+        """Return :meth:`to_lines` as one text."""
+        return "".join(f"{line}\n" for line in self.to_lines())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan for scripts."""
+        whole, survey = durations.WHOLE, self.survey
+        return {
+            "schema": self.SCHEMA,
+            "preset": self.preset.name,
+            "launch": self.launch_id,
+            "image": image(self.preset),
+            "fetch": {
+                "nodes": self.lacking,
+                "allowed": self.fetching,
+                "command": fetch_text(self.preset),
+            },
+            "nodes": [self._node(node.rank, node.host) for node in self.preset.cluster.nodes],
+            "running": [
+                {
+                    "node": i.node,
+                    "container": i.container.name,
+                    "id": i.container.id,
+                    "image": i.container.image,
+                    "status": i.container.status,
+                    "preset": i.container.preset,
+                    "launch": i.container.launch,
+                    "owner": i.container.owner,
+                    "npus": list(i.npus),
+                    "since": i.since,
+                }
+                for i in (survey.running if survey else ())
+            ],
+            "checks": None
+            if self.checks is None
+            else {
+                "run": self.checks.id,
+                "verdict": self.checks.verdict,
+                "started_at": f"{self.checks.at:%Y-%m-%dT%H:%M:%SZ}",
+                "open": list(self.checks.open),
+            },
+            "remarks": [
+                {"where": r.where, "severity": r.severity.value, "id": r.id, "text": r.text}
+                for r in self.remarks
+            ],
+            "steps": [
+                {"action": s.action, "nodes": list(s.nodes), "text": s.text} for s in self.steps
+            ],
+            "estimate_s": {"low": whole.low_s, "high": whole.high_s, "slow": whole.slow_s},
+            "doubts": self.doubts,
+            "blockers": self.blockers,
+        }
+
+    def _node(self, rank: int, host: str) -> dict[str, Any]:
+        answers = self.survey.found.report.board if self.survey else ()
+        results = [r for r in answers if r.key.node == rank]
+        checks = {r.key.check: {"status": r.status.value, "summary": r.summary} for r in results}
+        return {"node": rank, "host": host, "checks": checks}
+
+
+def _worst(results: Sequence[Result]) -> str:
+    order = (Status.WARN, Status.ERROR, Status.FAIL)
+    return max((r.status for r in results), key=order.index).value
+
+
+def _count(remarks: Sequence[Remark]) -> str:
+    """Return how many errors and warnings there are, in words."""
+    counts = Counter(remark.severity.value for remark in remarks)
+    told = [f"{n} {word}{'s' * (n > 1)}" for word, n in sorted(counts.items())]
+    return ", ".join(told) or "nothing to remark"
+
+
+def _listed(title: str, entries: Sequence[str]) -> list[str]:
+    return [title, *(f"  {entry}" for entry in entries)] if entries else []
