@@ -10,6 +10,8 @@ import pytest
 from tests.launch.bench import FakeFleet, launch, preset, started, until
 from wizard.errors import LaunchError
 from wizard.launch import Launch
+from wizard.launch.diagnosis import diagnose_ranks
+from wizard.launch.state import RankState
 
 pytestmark = pytest.mark.usefixtures("no_devices")
 
@@ -125,3 +127,31 @@ async def test_launched_again_the_old_cause_is_gone(tmp_path: Path) -> None:
     assert work.diagnosis is None
     again.cancel()
     await asyncio.gather(again, return_exceptions=True)
+
+
+async def test_the_whole_log_is_read_also_what_memory_has_lost(tmp_path: Path) -> None:
+    now = preset()
+    ranks = [RankState(node.rank, node.host) for node in now.cluster.nodes]
+    for rank, first in ((0, "INFO 11-20 10:12:39 [x.py:1] fine"), (1, STAMP + OOM)):
+        path = tmp_path / f"node{rank}.log"
+        path.write_text(f"2026-11-20T02:12:33Z {first}\n")
+        path.with_suffix(".later.log").write_text("2026-11-20T02:12:50Z INFO the end\n")
+        ranks[rank].log_path = path
+        ranks[rank].log.extend(["INFO the end"])
+    diagnosis = await diagnose_ranks(ranks, now)
+    cause = diagnosis.causes[0]
+    assert (cause.signature.id, cause.node, cause.mark.line) == ("npu_oom", 1, 1)
+    assert [log.lines for log in diagnosis.logs] == [2, 2]
+    ranks[1].log_problem = "node1.log: No space left on device"  # then the file is not whole
+    assert not (await diagnose_ranks(ranks, now)).causes
+
+
+async def test_clocks_that_were_looked_at_put_the_logs_in_order() -> None:
+    now = preset()
+    ranks = [RankState(node.rank, node.host) for node in now.cluster.nodes]
+    key = "KeyError: 'x.weight_offset'"
+    ranks[0].log.extend([f"ERROR 11-20 10:12:30 [x.py:1] {key}"])
+    ranks[1].log.extend([STAMP + OOM])
+    assert (await diagnose_ranks(ranks, now)).causes[0].node == 0
+    ranks[1].clock_offset_s = 60.0
+    assert (await diagnose_ranks(ranks, now)).causes[0].node == 1

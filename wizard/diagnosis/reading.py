@@ -117,6 +117,20 @@ def read_file(node: int, path: Path) -> list[NodeLog]:
         return read_stream(node, str(path), stream, plog=path.name.startswith("plog-"))
 
 
+def read_parts(node: int, name: str, paths: Iterable[Path]) -> list[NodeLog]:
+    """Return what a log that lies in several files holds, as if it were one.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    reader = LogReader(node, name)
+    for path in paths:
+        with path.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                reader.feed(chunk)
+    return reader.close()
+
+
 def read_folder(node: int, folder: Path) -> list[NodeLog]:
     """Return what the files of a node's folder hold: its serve log and what CANN wrote.
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.checks.history import History
 from wizard.diagnosis.loglines import parse
+from wizard.launch.logfile import parts
 from wizard.launch.state import RankState
 from wizard.presets import Preset
 
 if TYPE_CHECKING:
     from wizard.diagnosis.known import Known
+    from wizard.diagnosis.marks import NodeLog
     from wizard.diagnosis.verdict import Cause, Diagnosis
 
 _LIMIT = 300  # characters of a log's line in a sentence; a failed config dump runs to thousands
@@ -27,7 +30,10 @@ async def diagnose_ranks(
     dead: Collection[int] = (),
     plogs: Mapping[int, Sequence[Path]] | None = None,
 ) -> Diagnosis:
-    """Return the diagnosis of what is in memory of the ranks' logs, made beside the event loop.
+    """Return the diagnosis of the ranks' logs, made beside the event loop.
+
+    The whole logs are read, from the files that are kept of them here; where there are none, what
+    is in memory.
 
     Args:
         ranks: the nodes of the launch, with their logs.
@@ -36,20 +42,32 @@ async def diagnose_ranks(
         plogs: CANN's own logs that were fetched, by rank; one that cannot be read is left out.
     """
     # its catalogue is read only once something failed; and it knows the stages, which are ours
-    from wizard.diagnosis.reading import read_file, read_lines  # noqa: PLC0415
+    from wizard.diagnosis.reading import read_file  # noqa: PLC0415
     from wizard.diagnosis.verdict import diagnose  # noqa: PLC0415
 
-    tails = [(rank.rank, rank.label, rank.log.tail(len(rank.log))) for rank in ranks]
+    tails = [rank.log.tail(len(rank.log)) for rank in ranks]
+    offsets = {rank.rank: rank.clock_offset_s for rank in ranks if rank.clock_offset_s}
 
     def work() -> Diagnosis:
-        logs = [log for node, name, lines in tails for log in read_lines(node, name, lines)]
+        logs = [log for rank, tail in zip(ranks, tails, strict=True) for log in _read(rank, tail)]
         for node, paths in (plogs or {}).items():
             for path in paths:
                 with suppress(OSError, EOFError):
                     logs += read_file(node, path)
-        return diagnose(logs, known_of(preset, dead=dead))
+        known = known_of(preset, dead=dead)
+        return diagnose(logs, replace(known, offsets={**known.offsets, **offsets}))
 
     return await asyncio.to_thread(work)
+
+
+def _read(rank: RankState, tail: Sequence[str]) -> list[NodeLog]:
+    from wizard.diagnosis.reading import read_lines, read_parts  # noqa: PLC0415
+
+    files = parts(rank.log_path) if rank.log_path is not None and not rank.log_problem else []
+    if files:
+        with suppress(OSError):
+            return read_parts(rank.rank, rank.label, files)
+    return read_lines(rank.rank, rank.label, tail)
 
 
 def known_of(preset: Preset, *, dead: Collection[int] = ()) -> Known:

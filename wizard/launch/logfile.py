@@ -35,6 +35,12 @@ def log_path(launch_id: str, rank: int) -> Path:
     return launches_dir() / launch_id / f"node{rank}.log"
 
 
+def parts(path: Path) -> list[Path]:
+    """Return the files that hold what is kept of a log, in order; a long one lacks its middle."""
+    later = path.with_suffix(".later.log")
+    return [p for p in (path, path.with_suffix(".later.1.log"), later) if p.is_file()]
+
+
 class LogFile:
     """Appends to one log file. Of several wizards that follow a launch, the first one writes.
 
