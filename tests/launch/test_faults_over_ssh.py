@@ -248,13 +248,6 @@ async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
     ("scenario", "change", "rank", "cause", "words"),
     [
         (
-            "nodes: [{node: 1, rpc: blocked}]",
-            None,
-            1,
-            "dp_no_frontend_5min",
-            ["RPC port for 5 minutes", "firewall"],
-        ),
-        (
             "launch: [{node: 1, at: load, does: out_of_memory}]",
             None,
             1,
@@ -283,7 +276,7 @@ async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
             [".99", "Set local_ip of this node"],
         ),
     ],
-    ids=["handshake-never-happens", "out-of-memory", "weights", "wrong-nic", "wrong-address"],
+    ids=["out-of-memory", "weights", "wrong-nic", "wrong-address"],
 )
 async def test_what_vllm_ends_with_is_named_and_all_is_taken_away(
     scenario: str, change: Change | None, rank: int, cause: str, words: list[str], tmp_path: Path
@@ -303,6 +296,20 @@ async def test_what_vllm_ends_with_is_named_and_all_is_taken_away(
             folder = node.home / ".v32-wizard/launches" / found.work.launch_id
             assert folder.stat().st_mode & 0o777 == 0o700
             assert {"container.sh", "serve.sh"} <= {path.name for path in folder.iterdir()}
+
+
+async def test_a_handshake_that_could_never_happen_is_named_before_the_workers_start(
+    tmp_path: Path,
+) -> None:
+    async with lab(tmp_path, "nodes: [{node: 1, rpc: blocked}]") as found:
+        error = await found.start()
+        head = found.preset.nodes[0].local_ip
+        assert error.startswith(f"node 1 ({found.preset.nodes[1].host}) does not reach node 0's")
+        assert f"RPC port, {head} port 13389: no answer within 5 s" in error
+        assert [word for word in ("firewalls", "local_ip") if word not in error] == []
+        assert [r.state for r in found.work.ranks] == ["aborted", "failed"]
+        assert len(found.work.ranks[1].log) == 0
+        await found.check_nothing_is_left()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from wizard.launch.conflict import Claim
 from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.feed import LogFeed
 from wizard.launch.fence import Fence, owner
+from wizard.launch.meeting import require_meeting
 from wizard.launch.node import LaunchNode, directory
 from wizard.launch.together import together
 from wizard.presets import Preset
@@ -97,6 +98,7 @@ class GangStart:
         port = rpc_port(preset)
         if port is not None and len(nodes) > 1:
             await self._wait_for_rpc(port)
+            await require_meeting(nodes[1:], preset.nodes[0].local_ip or "", port)
         await together(node.start() for node in nodes[1:])
 
     def _tell(self, detail: str) -> None:

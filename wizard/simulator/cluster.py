@@ -196,6 +196,7 @@ class SimulatedCluster:
             "V32_SIM_PORT": str(self._tool_port),
             "V32_SIM_TOKEN": node.token,
             "V32_SIM_CLOCK": str(node.traits.clock),
+            "V32_SIM_RPC": self.scenario.node_fault(node.rank).rpc or "open",
         }
 
     def _write_preset(self) -> None:

@@ -27,7 +27,7 @@ ASKED = (
 # Real tools, with paths of the node led into its tree.
 LED = (
     *("cat", "ls", "stat", "find", "du", "head", "tail", "grep", "readlink", "realpath"),
-    *("mkdir", "rm", "cp", "mv", "touch", "chmod", "sha256sum", "wc", "sed", "awk", "timeout"),
+    *("mkdir", "rm", "cp", "mv", "touch", "chmod", "sha256sum", "wc", "sed", "awk"),
     *("tee", "md5sum", "diff", "cmp", "ln", "env", "nohup", "setsid", "tar", "rmdir", "mktemp"),
     "gzip",
 )
@@ -75,6 +75,8 @@ def write_tools(folder: Path) -> None:
     (folder / "env.sh").write_text((_SHIMS / "env.sh").read_text())
     real = shlex.quote(shutil.which("date") or "/bin/date")
     _program(folder / "date", f"#!{bash} -p\nreal={real}\n" + (_SHIMS / "date.sh").read_text())
+    real = shlex.quote(shutil.which("timeout") or "/usr/bin/timeout")
+    _program(folder / "timeout", f"#!{bash}\nreal={real}\n" + (_SHIMS / "timeout.sh").read_text())
     curl = shutil.which("curl")
     if curl is not None:  # this machine's loopback is not the node's
         _program(
