@@ -225,7 +225,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         else:
             return ""
         step = SSH_STEP_S if "SSH_CONNECTION" in os.environ else 1
-        return f" ({clock(spent // step * step)}, usually {WHOLE.words})"
+        usually = f"{WHOLE.low_s / 60:.0f}-{WHOLE.high_s / 60:.0f} min"
+        return f" ({clock(spent // step * step)}, usually {usually})"
 
     def _state(self, now: float) -> Content:
         session, launch = self.session, self._launch
@@ -242,6 +243,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         if launch.state == "pending":
             return plain(f"{nothing_yet(session.review)} This is what Launch does:")
         words = f"{launch.state}: {launch.message}" if launch.message else launch.state
+        if launch.state == "waiting" and "waiting" in launch.message:
+            words = launch.message  # it says so itself, and the line is full
         return status_text(launch.state, words + self._waited(now))
 
     def _cause(self) -> Cause | None:

@@ -22,7 +22,7 @@ class LaunchLogs(StepScreen):
         Binding("f", "level", "Level", id="launch.level"),
         Binding("z", "freeze", "Freeze", id="launch.freeze"),
         Binding("w", "where", "Where the whole log is", show=False, id="launch.where"),
-        Binding("y", "copy", "Copy", id="launch.copy"),
+        Binding("y", "copy", "Copy the lines", show=False, id="launch.copy"),
     ]
     panel: LogPanel | None = None  # the logs, once a launch is shown
 

@@ -50,7 +50,7 @@ class LogView(ScrollView, can_focus=True):
     LogView > .logview--error { color: $text-error; text-style: bold; }
     LogView > .logview--warning { color: $text-warning; }
     LogView > .logview--debug { color: $text-muted; }
-    LogView > .logview--node { color: $text-accent; }
+    LogView > .logview--node { color: $text-primary; text-style: not bold; }
     LogView > .logview--hit { text-style: reverse; }
     LogView > .logview--current { background: $primary-muted; }
     """
@@ -137,7 +137,7 @@ class LogView(ScrollView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         if self._drawing_scroll:
             return
-        if new_value >= self.max_scroll_y - 0.5 and new_value >= old_value:
+        if new_value >= self.max_scroll_y - 0.5:
             self._follow, self._top, self.current = True, None, None
         else:
             self._stand(int(new_value))
@@ -186,7 +186,7 @@ class LogView(ScrollView, can_focus=True):
             return Strip.blank(self.size.width, self.rich_style)
         entry = index.entry(top + y)
         line = index.text(entry).expandtabs(8)
-        if self.app.size.width < _NARROW:
+        if self.size.width < _NARROW:
             line = shortened(line)
         style = self.rich_style
         if entry.level is not Level.INFO:

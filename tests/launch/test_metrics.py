@@ -37,7 +37,7 @@ def test_one_look_knows_everything_but_speed() -> None:
     assert (loaded.total.running, loaded.total.waiting, loaded.total.kv_use) == (4, 2, 0.5)
     assert loaded.engines[1].kv_use == 0.5
     assert loaded.total.tokens_s is None
-    assert loaded.total.words() == "4 running, 2 waiting, KV cache 50.0 % used"
+    assert loaded.total.words() == "4 running, 2 waiting, KV cache 50.0 %"
 
 
 def test_the_older_name_of_the_cache() -> None:
@@ -50,7 +50,7 @@ def test_speed_is_what_the_counters_grew_by() -> None:
     assert loaded.engines[1].tokens_s == 10.0
     assert loaded.total.tokens_s == 60.0
     assert loaded.total.first_token_s == 2.0
-    assert "60.0 tokens/s, first token after 2.00 s" in loaded.total.words()
+    assert "60.0 tokens/s, first token 2.00 s" in loaded.total.words()
 
 
 def test_a_counter_that_fell_tells_no_speed() -> None:

@@ -69,11 +69,11 @@ class EngineLoad:
         """Return it for people, the most important first."""
         parts = [f"{self.running} running", f"{self.waiting} waiting"]
         if self.kv_use is not None:
-            parts.append(f"KV cache {100 * self.kv_use:.1f} % used")
+            parts.append(f"KV cache {100 * self.kv_use:.1f} %")
         if self.tokens_s is not None:
             parts.append(f"{self.tokens_s:.1f} tokens/s")
         if self.first_token_s is not None:
-            parts.append(f"first token after {self.first_token_s:.2f} s")
+            parts.append(f"first token {self.first_token_s:.2f} s")
         return ", ".join(parts)
 
 

@@ -31,7 +31,8 @@ class Phase(IntEnum):
     @property
     def title(self) -> str:
         """The name of the phase."""
-        return ("KV cache" if self is Phase.KV_CACHE else self.name.lower()).strip()
+        titles = {Phase.KV_CACHE: "KV cache", Phase.ENGINE: "engine up"}
+        return titles.get(self, self.name.lower())
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,11 +110,9 @@ def look(ranks: Sequence[RankSeen], now: float) -> list[Look]:
 def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     phase, theirs = phase_of(rank), now + rank.clock_offset_s
     if rank.state not in ("starting", "running"):
-        elapsed = None
-        if rank.state == "ready" and (served := _served_after(ranks)) is not None:
-            elapsed = served
-        detail = rank.detail
-        return Look(rank.rank, rank.host, rank.state, rank.stage, elapsed, None, detail)
+        served = _served_after(ranks) if rank.state == "ready" else None
+        stage = rank.stage if served is None else "serves; start took"
+        return Look(rank.rank, rank.host, rank.state, stage, served, None, rank.detail)
     began = rank.phases.get(phase)
     elapsed = max(0.0, theirs - began) if began is not None else None
     state, note = rank.state, ""
@@ -168,10 +166,7 @@ def waits_for(rank: RankSeen, ranks: Sequence[RankSeen]) -> str:
     others = [other for other in ranks if other.rank != rank.rank]
     missing = [other for other in others if other.state in _GONE or phase_of(other) < phase]
     if missing and phase >= Phase.HANDSHAKE:
-        # node 0 is what workers wait for until the handshake is over
-        first = missing if rank.rank == 0 else sorted(missing, key=lambda other: other.rank)
-        named = "; ".join(f"{_label(other)} {where(other)}" for other in first)
-        return f"waits for {named}"
+        return f"waits for {_named(missing)}"
     ahead = bool(others) and all(phase_of(other) > phase for other in others)
     if ahead and phase in (Phase.HANDSHAKE, Phase.RANKS):
         return "the other nodes are past this, only this one is not"
@@ -197,15 +192,30 @@ def where(rank: RankSeen) -> str:
 def _others_behind(rank: RankSeen, ranks: Sequence[RankSeen], phase: Phase) -> str:
     behind = [o for o in ranks if o.rank != rank.rank and phase_of(o) < Phase.ENGINE]
     if behind:
-        named = "; ".join(f"{_label(other)} {where(other)}" for other in behind)
-        return f"this node is done, waits for {named}"
+        return f"this node is done, waits for {_named(behind)}"
     if rank.rank != 0 and phase_of(ranks[0]) < Phase.READY:
         return "this node is done, node 0 is about to serve"
     return ""
 
 
-def _label(rank: RankSeen) -> str:
-    return f"node {rank.rank}, which"
+def _named(ranks: Sequence[RankSeen]) -> str:
+    """Name the ranks that are missing: what the furthest behind does, and who else."""
+    order = sorted(
+        ranks, key=lambda rank: (rank.state not in _GONE, phase_of(rank), _share_done(rank))
+    )
+    first, rest = order[0], sorted(rank.rank for rank in order[1:])
+    said = f"node {first.rank}, which {where(first)}"
+    if not rest:
+        return said
+    return f"{said}; and for node{'s' * (len(rest) > 1)} {', '.join(map(str, rest))}"
+
+
+def _share_done(rank: RankSeen) -> float:
+    """Return how much of its phase a rank has done, as far as it counts."""
+    stage = rank.progress
+    if stage is None or not stage.total:
+        return 0.0
+    return (stage.done or 0) / stage.total
 
 
 def _handshake(rank: RankSeen, *, alone: bool) -> str:
