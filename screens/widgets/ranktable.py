@@ -46,12 +46,12 @@ def table(looks: Sequence[Look], width: int, *, room: int) -> Content:
     wide = width >= _WIDE
     head = f"{'node':<5}{'host':<{host + 2}}{'state':<{_STATE}}{'stage':<{_STAGE}}"
     head += f"{'for':<8}{'usually':<13}"
-    lines = [plain(head + ("detail" if wide else ""), "$text-muted")]
+    lines = [plain(head + (f"{'moved':<12}detail" if wide else ""), "$text-muted")]
     spare = room - 1 - len(looks) - sum(bool(one.note) for one in looks)
     for one in looks:
         lines.append(_row(one, host, wide=wide))
         if one.note:
-            lines.append(_below(one.note, COLOURS.get(one.state, "$text-muted")))
+            lines.append(_below(one.remark, COLOURS.get(one.state, "$text-muted")))
         elif not wide and one.detail and one.state not in _ENDED and spare > 0:
             spare -= 1
             lines.append(_below(one.detail, "$text-muted"))
@@ -69,7 +69,10 @@ def _row(one: Look, host: int, *, wide: bool) -> Content:
     spent = clock(one.elapsed_s) if one.elapsed_s is not None else ""
     row += plain(f"{spent:<8}", "bold $text-warning" if one.late else "")
     row += plain(f"{usual(one.typical) if one.typical is not None else '':<13}", "$text-muted")
-    return row + plain(one.detail if wide else "")
+    if not wide:
+        return row
+    moved = f"{clock(one.still_s)} ago" if one.still_s is not None else ""
+    return row + plain(f"{moved:<12}", "$text-muted") + plain(one.detail)
 
 
 def _below(text: str, style: str) -> Content:

@@ -155,5 +155,7 @@ def test_status_reports() -> None:
         "state": "absent",
         "container": "",
         "started_at": None,
+        "stage": "",
+        "note": "",
         "error": "",
     }

@@ -36,7 +36,7 @@ def test_two_minutes_without_progress_are_a_stall_and_less_are_not() -> None:
     assert looks(rank(0, Phase.WEIGHTS, still_s=119))[0].state == "running"
     found = looks(rank(0, Phase.WEIGHTS, still_s=121))[0]
     assert found.state == "stalled"
-    assert found.note == "no progress for 2:01: reads weights: is the disk or network share slow?"
+    assert found.remark == "no progress for 2:01: reads weights: is the disk or network share slow?"
 
 
 def test_the_nodes_own_clock_decides() -> None:
@@ -61,7 +61,7 @@ def test_node_0_in_the_handshake_names_who_is_missing(other: str, said: str) -> 
     missing = rank(1, phase, still_s=150, state=states.get(other, "running"))
     head = looks(rank(0, Phase.HANDSHAKE, still_s=200), missing)[0]
     assert head.state == "stalled"
-    assert head.note == f"no progress for 3:20: waits for {said}"
+    assert head.remark == f"no progress for 3:20: waits for {said}"
 
 
 def test_of_three_workers_only_the_missing_one_is_named() -> None:

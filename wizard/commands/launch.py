@@ -7,6 +7,7 @@ import asyncio
 import json
 import shlex
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,6 +23,7 @@ from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch import Launch
 from wizard.launch.planning import make_plan
 from wizard.launch.proofread import proofread, require_fitting_edits
+from wizard.launch.stages import look
 from wizard.launch.together import together
 from wizard.presets import load_preset
 from wizard.scripts import render
@@ -85,7 +87,11 @@ async def _follow(work: Launch, arguments: argparse.Namespace, *, start: bool) -
             await work.follow(until_ready=True)
     except asyncio.CancelledError:
         if work.state in ("waiting", "ready"):
-            note(f"detached; the launch goes on. Come back with: v32-wizard status {name}")
+            note(
+                "detached; the launch goes on, on the nodes. Come back with: "
+                f"v32-wizard launch {name} --attach (follows it), v32-wizard {name} (the screen), "
+                f"or v32-wizard status {name}"
+            )
         else:  # half a launch cannot go on alone: its workers were never started
             note(work.message)
         raise
@@ -103,11 +109,11 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
     told: dict[int, str] = {}
 
     def tell() -> None:
-        for rank in work.ranks:
-            line = f"node {rank.rank}: {rank.state} {rank.stage} {rank.detail}".rstrip()
-            if told.get(rank.rank) != line:
-                told[rank.rank] = line
-                note(line)
+        for one in look(work.ranks, time.time()):
+            line = f"node {one.rank}: {one.state} {one.stage} {one.detail}".rstrip()
+            if told.get(one.rank) != line + one.note:
+                told[one.rank] = line + one.note
+                note(f"{line}: {one.remark}" if one.note else line)
 
     async def keep_telling() -> None:
         while True:

@@ -172,12 +172,7 @@ class LogFeed:
         stage = self.parser.feed(text)
         if stage is None:
             return
-        state = self.node.state
-        state.begin(stage.phase, at)
-        state.moved(at)
-        state.progress = stage
-        left = f", {stage.eta} left" if stage.eta else ""
-        state.stage, state.detail = stage.title, stage.detail + left
+        self.node.state.reach(stage, at)
 
     def _note_file(self) -> None:
         if self._file is not None:

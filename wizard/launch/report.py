@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from wizard.errors import LaunchError, RemoteError, UsageError
+from wizard.launch.clocks import ask_clock
 from wizard.launch.lines import LineReader
+from wizard.launch.loadprobe import load_now
+from wizard.launch.lookback import fetch_signs
 from wizard.launch.node import LaunchNode
+from wizard.launch.progress import Phase, StageParser
 from wizard.launch.runtime import Container
 from wizard.launch.serving import serves_now
+from wizard.launch.stages import look
 from wizard.launch.state import NodeStatus, StatusReport
 from wizard.presets import Preset
 from wizard.remote.text import clean
@@ -44,7 +52,48 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
     found = tuple(_status(n, a, launch_id) for n, a in zip(nodes, answers, strict=True))
     serving = all(node.state == "running" for node in found)
     serving = serving and await serves_now(nodes[0].remote, preset)
-    return StatusReport(preset.name, launch_id, serving, served_model(preset), found)
+    load = None
+    if serving:
+        load = await load_now(nodes[0].remote, preset)
+    else:
+        found = await _with_stages(nodes, found)
+    return StatusReport(preset.name, launch_id, serving, served_model(preset), found, load)
+
+
+async def _with_stages(
+    nodes: Sequence[LaunchNode], found: tuple[NodeStatus, ...]
+) -> tuple[NodeStatus, ...]:
+    """Add how far each node is and what it waits for, as its log tells."""
+    await asyncio.gather(*(_look(node, one) for node, one in zip(nodes, found, strict=True)))
+    looks = look([node.state for node in nodes], time.time())
+    return tuple(
+        replace(one, stage=seen.stage, note=seen.remark) if one.state == "running" else one
+        for one, seen in zip(found, looks, strict=True)
+    )
+
+
+async def _look(node: LaunchNode, one: NodeStatus) -> None:
+    """Put into the rank's state what the node said and what its log tells."""
+    state = node.state
+    state.state = _RANK_STATES.get(one.state, "failed")
+    if one.started_at is not None:
+        state.begin(Phase.CONTAINER, one.started_at)
+        state.moved(one.started_at)
+    if one.state != "running":
+        return
+    await ask_clock(node)
+    parser = StageParser()
+    with suppress(RemoteError, LaunchError):
+        for text, at in await fetch_signs(node, one.container):
+            if (stage := parser.feed(text)) is not None:
+                state.reach(stage, at)
+    state.stage = parser.stage.title
+
+
+_RANK_STATES = {
+    **{"running": "running", "created": "starting", "configured": "starting"},
+    **{"unreachable": "unreachable", "absent": "pending", "unknown": "unreachable"},
+}
 
 
 def _status(node: LaunchNode, answer: Answer, launch_id: str) -> NodeStatus:

@@ -84,6 +84,7 @@ class Look:
         typical: how long the phase usually takes.
         detail: more about the stage: GB, time left, or why it failed.
         note: what it waits for, of one that is stalled or done; else "".
+        still_s: seconds since its log last told of progress; None when it never did.
     """
 
     rank: int
@@ -94,6 +95,14 @@ class Look:
     typical: Typical | None = None
     detail: str = ""
     note: str = ""
+    still_s: float | None = None
+
+    @property
+    def remark(self) -> str:
+        """The note, for a stalled one with how long it stands still."""
+        if self.state != "stalled" or self.still_s is None:
+            return self.note
+        return f"no progress for {clock(self.still_s)}: {self.note}"
 
     @property
     def late(self) -> bool:
@@ -119,10 +128,10 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     if rank.state == "running" and phase >= Phase.ENGINE:
         state, note = "done", _others_behind(rank, ranks, phase)
     elif stalled(rank, now):
-        state, note = "stalled", _stalled_words(rank, ranks, theirs)
-    return Look(
-        rank.rank, rank.host, state, rank.stage, elapsed, PHASES.get(phase), _detail(rank), note
-    )
+        state, note = "stalled", waits_for(rank, ranks)
+    still = max(0.0, theirs - rank.moved_at) if rank.moved_at else None
+    typical, detail = PHASES.get(phase), _detail(rank)
+    return Look(rank.rank, rank.host, state, rank.stage, elapsed, typical, detail, note, still)
 
 
 def phase_of(rank: RankSeen) -> Phase:
@@ -154,10 +163,6 @@ def _detail(rank: RankSeen) -> str:
     gigabytes = WEIGHTS_GB * stage.done / stage.total
     left = f", {stage.eta} left" if stage.eta else ""
     return f"about {gigabytes:.0f} of {WEIGHTS_GB} GB on each NPU{left}"
-
-
-def _stalled_words(rank: RankSeen, ranks: Sequence[RankSeen], theirs: float) -> str:
-    return f"no progress for {clock(theirs - rank.moved_at)}: {waits_for(rank, ranks)}"
 
 
 def waits_for(rank: RankSeen, ranks: Sequence[RankSeen]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from wizard.launch.metrics import Load
 from wizard.launch.progress import Phase, Stage
 from wizard.logbuffer import LogBuffer
 
@@ -59,6 +60,14 @@ class RankState:
         """Note a sign of progress, by the node's clock (0.0: now)."""
         self.moved_at = max(self.moved_at, at or time.time() + self.clock_offset_s)
 
+    def reach(self, stage: Stage, at: float) -> None:
+        """Take up a stage that the log told of at ``at``, by the node's clock (0.0: now)."""
+        self.begin(stage.phase, at)
+        self.moved(at)
+        self.progress = stage
+        left = f", {stage.eta} left" if stage.eta else ""
+        self.stage, self.detail = stage.title, stage.detail + left
+
     def ours(self, at: float) -> float:
         """Return a moment of the node's clock by our clock."""
         return at - self.clock_offset_s
@@ -66,8 +75,13 @@ class RankState:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What one node said about our container: ``state`` is the engine's word, or ``absent``, or
-    ``unreachable``."""
+    """What one node said about our container.
+
+    Attributes:
+        state: the engine's word, or ``absent``, or ``unreachable``.
+        stage: how far its log says it is: ``weights 12 of 163``; "" when it was not looked at.
+        note: what it waits for, of one that is stalled or done; else "".
+    """
 
     rank: int
     host: str
@@ -75,6 +89,8 @@ class NodeStatus:
     container: str = ""
     started_at: float | None = None
     error: str = ""
+    stage: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,7 @@ class StatusReport:
     serving: bool
     model: str
     nodes: tuple[NodeStatus, ...]
+    load: Load | None = None
 
     @property
     def exit_status(self) -> int:
@@ -104,6 +121,7 @@ class StatusReport:
             "launch": self.launch_id,
             "serving": self.serving,
             "model": self.model,
+            "load": self.load.to_json() if self.load is not None else None,
             "nodes": [
                 {
                     "node": node.rank,
@@ -111,6 +129,8 @@ class StatusReport:
                     "state": node.state,
                     "container": node.container,
                     "started_at": node.started_at,
+                    "stage": node.stage,
+                    "note": node.note,
                     "error": node.error,
                 }
                 for node in self.nodes
@@ -125,6 +145,11 @@ class StatusReport:
             since = ""
             if node.started_at is not None and node.state == "running":
                 since = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(node.started_at))
-            error = f": {node.error}" if node.error else ""
-            lines.append(f"  node {node.rank} ({node.host}): {node.state}{since}{error}")
+            more = "".join(f": {part}" for part in (node.stage, node.note, node.error) if part)
+            lines.append(f"  node {node.rank} ({node.host}): {node.state}{since}{more}")
+        if self.load is not None:
+            lines.append(f"  load: {self.load.total.words()}")
+            if len(self.load.engines) > 1:
+                each = sorted(self.load.engines.items())
+                lines += [f"    engine {number}: {load.words()}" for number, load in each]
         return "\n".join(lines) + "\n"
