@@ -146,6 +146,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             self._last_state = launch.state
             if (cause := self._cause()) is not None and self.panel is not None:
                 self.panel.show_node(cause.node)
+        self.ask_conflict()
         now = self._now()
         if (told := self._what(now)) != self._told:
             self._told = told

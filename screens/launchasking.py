@@ -10,6 +10,7 @@ from screens.base import StepScreen
 from screens.launchplan import doubt_of_scripts
 from screens.widgets.dialog import Answer, Confirm
 from wizard.errors import WizardError
+from wizard.launch.conflict import Holder
 from wizard.rooms import LaunchLike
 from wizard.session import Session
 
@@ -22,6 +23,7 @@ class LaunchAsking(StepScreen):
         Binding("s", "stop", "Stop", id="launch.stop"),
         Binding("g", "cause", "Go to cause", id="launch.cause"),
     ]
+    _asked: Holder | None = None  # whom was asked about
 
     async def show_launch(self, launch: LaunchLike) -> None:
         """Show another launch than before."""
@@ -54,6 +56,40 @@ class LaunchAsking(StepScreen):
         if self.session.launch is not None:
             await self.show_launch(self.session.launch)
 
+    def ask_conflict(self) -> None:
+        """Ask what to do when the preset turned out to be launched already, once each time."""
+        holder = self.session.launch_conflict
+        if holder is None or self.session.launch_active:
+            self._asked = None
+        elif holder.what == "preset" and holder != self._asked:
+            self._asked = holder
+            self.run_worker(self._settle(holder), group="conflict", exit_on_error=False)
+
+    async def _settle(self, holder: Holder) -> None:
+        """Attach, restart or neither; what runs may be somebody else's, and is named."""
+        answers: tuple[Answer, ...] = (
+            ("cancel", "Cancel", "default"),
+            ("attach", "Go to it", "primary"),
+            ("restart", "Stop it and launch anew", "error"),
+        )
+        question = f"{_sentence(holder.sentence())}\n\nStopping it takes the model from its users."
+        answer = await self.app.push_screen_wait(Confirm(question, answers))
+        if answer == "restart":
+            self.say("")
+            self.session.restart_launch()
+        elif answer == "attach":
+            self.say("")
+            try:
+                found = await self.session.attach()
+            except WizardError as error:
+                self.failed(error)
+                return
+            if not found:
+                self.say("It does not run any more: launch again.", "warn")
+        launch = self.session.launch
+        if launch is not None and answer in ("attach", "restart"):
+            await self.show_launch(launch)
+
     def action_stop(self) -> None:
         """Ask, then stop on every node."""
         if self.session.launch_active and not self.session.stopping:
@@ -68,6 +104,10 @@ class LaunchAsking(StepScreen):
         if await self.app.push_screen_wait(Confirm(question, answers)) == "stop":
             self.say("")
             self.session.begin_stop()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def doubt_of_checks(session: Session) -> str:

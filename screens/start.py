@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -10,8 +15,13 @@ from screens.base import Goto, StepScreen
 from screens.widgets.palette import plain
 from wizard.draft import Draft
 from wizard.errors import WizardError
-from wizard.session import Step
+from wizard.session import Session, Step
 from wizard.wording import ago
+
+if TYPE_CHECKING:
+    from wizard.launch.finding import RunningLaunch
+    from wizard.presets import Preset
+    from wizard.runninglaunches import RunningLaunches
 
 INTRO = (
     "Puts DeepSeek-V3.2-Exp into service on Huawei Ascend servers: choose the hardware, name "
@@ -36,7 +46,9 @@ class StartScreen(StepScreen):
     def body(self) -> ComposeResult:
         """The introduction above the list."""
         yield Static(INTRO, id="intro", markup=False)
+        self._told = -1
         yield OptionList(*self._options(), id="choices", markup=False, compact=True)
+        yield Static("", id="running", classes="hint", markup=False)
         if self.session.demo:
             yield Static(DEMO_NOTE, classes="hint", markup=False)
 
@@ -45,11 +57,35 @@ class StartScreen(StepScreen):
         choices = self.query_one("#choices", OptionList)
         choices.highlighted = 0
         choices.focus()
+        if not self.session.demo and self.session.launch is None:
+            self.session.running.look(known_presets(self.session))
+        self.drain()
+
+    def drain(self) -> None:
+        """Offer the launches that were found to run; what is highlighted stays so."""
+        running = self.session.running
+        if running.revision == self._told:
+            return
+        self._told = running.revision
+        self.query_one("#running", Static).update(plain(looking(running)))
+        choices = self.query_one("#choices", OptionList)
+        shown = {option.id for option in choices.options}
+        if {f"running:{one.preset.name}" for one in running.found} <= shown:
+            return
+        before = choices.highlighted_option
+        choices.clear_options()
+        choices.add_options(self._options())
+        ids = [option.id for option in choices.options]
+        choices.highlighted = ids.index(before.id) if before and before.id in ids else 0
 
     def _options(self) -> list[Option]:
         session = self.session
         self._saved = None if session.demo else session.saved()
-        options = []
+        options = [
+            _option(f"running:{one.preset.name}", f"Go to the launch of {one.preset.name}", of(one))
+            for one in session.running.found
+            if session.launch is None and not session.demo
+        ]
         if session.draft.series is not None:
             words = f"Continue with {session.draft.preset_name}"
             options.append(_option("continue", words, describe(session.draft)))
@@ -90,6 +126,9 @@ class StartScreen(StepScreen):
         if name == "resume" and self._saved is not None:
             session.resume(self._saved)
             step = session.step
+        elif name.startswith("running:"):
+            self._go_to_launch(name.removeprefix("running:"))
+            return
         elif name == "new":
             session.begin_new()
         elif name.startswith("preset:"):
@@ -99,6 +138,15 @@ class StartScreen(StepScreen):
                 self.failed(error)
                 return
         self.post_message(Goto(step))
+
+    def _go_to_launch(self, name: str) -> None:
+        session = self.session
+        one = next((one for one in session.running.found if one.preset.name == name), None)
+        if one is None:
+            return
+        session.load(one.preset)
+        session.visited |= {step for step in Step if step < Step.LAUNCH}
+        self.post_message(Goto(Step.LAUNCH))
 
     async def _demo(self) -> None:
         try:
@@ -111,6 +159,53 @@ class StartScreen(StepScreen):
 
 def _option(name: str, words: str, note: str) -> Option:
     return Option(plain(f"{words}  ") + plain(note, "$text-muted"), id=name)
+
+
+def known_presets(session: Session) -> list[Preset]:
+    """Return the presets that may be launched: the answers, the last run's, the saved ones.
+
+    One that cannot be read is nothing to go by here; it says so when it is loaded.
+    """
+    found: dict[str, Preset] = {}
+    with suppress(WizardError):
+        preset = session.preset()
+        found[preset.name] = preset
+    with suppress(WizardError, OSError):
+        saved = session.saved()
+        if saved is not None:
+            preset = session.rooms.build(saved.draft.to_preset())
+            found.setdefault(preset.name, preset)
+    with suppress(WizardError, OSError):
+        store = session.rooms.store()
+        for name in store.list():
+            with suppress(WizardError):
+                found.setdefault(name, store.load(name))
+    return list(found.values())
+
+
+def of(one: RunningLaunch) -> str:
+    """Return what is known of a launch: ``runs on 2 nodes, since 12:03, 5 hours ago``."""
+    words = f"runs on {one.nodes} {'node' if one.nodes == 1 else 'nodes'}"
+    words += f", launched by {one.owner}" if one.owner else ""
+    if one.since is None:
+        return words
+    clock = time.strftime("%H:%M", time.localtime(one.since))
+    return f"{words}, since {clock}, {ago(time.time() - one.since)}"
+
+
+def looking(running: RunningLaunches) -> str:
+    """Return whose nodes are being asked for running launches, and whose could not be."""
+    if running.asking:
+        return f"Looking for running launches of {_names(running.asking)} ..."
+    if running.away:
+        return f"Whether {_names(running.away)} runs is not known: no node of it could be asked."
+    return ""
+
+
+def _names(names: Sequence[str]) -> str:
+    if len(names) <= 3:
+        return ", ".join(names)
+    return f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 def describe(draft: Draft) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wizard.discovering import DiscoveryLike
     from wizard.edits import EditedScript
     from wizard.launch.conflict import Holder
+    from wizard.launch.finding import RunningLaunch
     from wizard.launch.metrics import Load
     from wizard.launch.progress import Phase, Stage
     from wizard.lint import Remark
@@ -339,6 +340,13 @@ def _launch(fleet: Fleet, preset: Preset) -> LaunchLike:
     return launch
 
 
+async def _running(preset: Preset) -> RunningLaunch | None:
+    found: RunningLaunch | None = await import_module("wizard.launch.finding").find_running(
+        preset, _open_fleet
+    )
+    return found
+
+
 def _open_chat(remote: Remote, preset: Preset) -> AbstractAsyncContextManager[ChatLike]:
     chat: AbstractAsyncContextManager[ChatLike] = import_module("wizard.chat").open_chat(
         remote, preset
@@ -440,6 +448,7 @@ class Rooms:
     check_run: Callable[[Fleet, Preset], CheckRunLike] = _check_run
     book: Callable[[CheckRunLike, Preset], Book] = _book
     launch: Callable[[Fleet, Preset], LaunchLike] = _launch
+    running: Callable[[Preset], Awaitable[RunningLaunch | None]] = _running
     open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
     discovery: Callable[[Fleet, Preset], DiscoveryLike] = _discovery
     complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete

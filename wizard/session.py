@@ -26,6 +26,7 @@ from wizard.remote.api import Fleet
 from wizard.remote.text import clean
 from wizard.review import Review
 from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
+from wizard.runninglaunches import RunningLaunches
 from wizard.secretdesk import SecretDesk
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Session(Answers):
         self.secrets = SecretDesk()
         self._let_in: set[int] = set()  # ranks whose host keys were accepted, not yet asked again
         self.discovering = Discovering(self, self._work)
+        self.running = RunningLaunches(self.rooms, self._work)
         self._simulated = AsyncExitStack()
 
     async def begin_demo(
@@ -298,7 +300,7 @@ class Session(Answers):
         self._try_anew()
         if not await self.launch.attach():
             return False
-        self.launch_since = time.monotonic()
+        self.launch_error, self.launch_since = "", time.monotonic()
         self._work.start("launch", self.launch.follow())
         return True
 
@@ -394,7 +396,7 @@ class Session(Answers):
     def _tell(self, name: str, problem: str) -> None:
         if name == "discovery":
             self.discovering.error = problem
-        elif name != "chat":  # an answer that fails says so itself
+        elif name not in ("chat", "running"):  # an answer that fails says so itself
             setattr(self, f"{name}_error", problem)
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from wizard.cluster import Cluster, Node, Precision
 from wizard.discovery.facts import Address, Clock, NodeFacts, Runtime, Space, Weights
 from wizard.discovery.run import Answer
 from wizard.errors import Unreachable, WizardError
+from wizard.launch.finding import RunningLaunch
 from wizard.launch.metrics import Load
 from wizard.launch.state import RankState
 from wizard.presets import Preset, parse_preset
@@ -329,12 +331,15 @@ class World:
         self.discoveries: list[FakeDiscovery] = []
         self.may_answer = asyncio.Event()  # what discovery waits for
         self.may_answer.set()
+        self.running: set[str] = set()  # names of presets that are launched
+        self.unknown: set[str] = set()  # names of presets whose nodes cannot be asked
         self.away: set[int] = set()  # ranks that do not answer
         self.odd: dict[int, dict[str, Any]] = {}  # facts that differ from those of `known`
         self.rooms = Rooms(
             open_fleet=self._open_fleet,
             check_run=self._check_run,
             launch=self._launch,
+            running=self._running,
             open_chat=self._open_chat,
             complete=self._complete,
             discovery=self._discovery,
@@ -380,6 +385,14 @@ class World:
     def _launch(self, fleet: Fleet, preset: Preset) -> FakeLaunch:
         self.launches.append(self.launch_type(fleet, preset))
         return self.launch
+
+    async def _running(self, preset: Preset) -> RunningLaunch | None:
+        await self.may_answer.wait()
+        if preset.name in self.unknown:
+            raise Unreachable(f"node 0 of {preset.name} is away.", node=0)
+        if preset.name not in self.running:
+            return None
+        return RunningLaunch(preset, "x", len(preset.nodes), time.time() - 7200)
 
     def _open_chat(self, remote: Remote, preset: Preset) -> AbstractAsyncContextManager[FakeChat]:
         @asynccontextmanager

@@ -1,0 +1,126 @@
+"""Launches that run already: offered on the first screen, and settled when one is in the way."""
+
+from __future__ import annotations
+
+import time
+
+from textual.pilot import Pilot
+
+from tests.screens.fakes import FakeLaunch, World, preset
+from tests.screens.pilots import Open, at, shown, until, words
+from tests.screens.test_checks import started
+from tests.screens.test_launch import Found, launched
+from wizard.launch.conflict import Holder, Taken
+from wizard.session import Session, Step
+
+
+async def test_a_running_launch_of_a_saved_preset_is_offered_and_gone_to(
+    world: World, open_wizard: Open
+) -> None:
+    world.store.save(preset())
+    world.launch_type, world.running = Found, {"lab"}
+    world.may_answer.clear()
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "Looking for running launches of lab ..." in shown(pilot))
+        await pilot.press("down", "down")  # the keys work meanwhile
+        world.may_answer.set()
+        await until(
+            pilot, lambda: "Go to the launch of lab  runs on 2 nodes, since" in shown(pilot)
+        )
+        assert "2 hours ago" in shown(pilot)
+        await pilot.press("enter")  # what was highlighted before still is
+        await at(pilot, Step.HARDWARE)
+        assert session.draft.preset_name == "lab"
+        await pilot.press("escape")
+        await at(pilot, Step.START)
+        await pilot.press("home", "enter")
+        await at(pilot, Step.LAUNCH)
+        await until(pilot, lambda: "runs already; it is followed here" in shown(pilot))
+        assert world.launch.calls == ["attach", "follow"]
+
+
+async def test_what_could_not_be_asked_is_said_and_hinders_nobody(
+    world: World, open_wizard: Open
+) -> None:
+    world.store.save(preset())
+    world.unknown = {"lab"}
+    async with open_wizard(Session(rooms=world.rooms)) as pilot:
+        await until(pilot, lambda: "Whether lab runs is not known" in shown(pilot))
+        assert "Go to the launch" not in shown(pilot)
+
+
+async def test_nothing_is_asked_when_nothing_is_known(world: World, open_wizard: Open) -> None:
+    async with open_wizard(Session(rooms=world.rooms)) as pilot:
+        await until(pilot, lambda: "New deployment" in shown(pilot))
+        assert "Looking for" not in shown(pilot)
+
+
+class Contested(FakeLaunch):
+    """Somebody launched the preset between our look and our start."""
+
+    async def start(self) -> None:
+        if "restart" not in self.calls:
+            self.calls.append("refused")
+            self.conflict = Holder(
+                "preset",
+                0,
+                "node 0 (10.0.0.11)",
+                "vllm-ascend",
+                "image",
+                "running",
+                preset="lab",
+                launch="20261125-001122-abc",
+                owner="eve@jump2",
+                since=time.time() - 300,
+            )
+            raise Taken(self.conflict)
+        await super().start()
+
+
+async def contested(pilot: Pilot[int]) -> None:
+    await until(pilot, lambda: "This is what Launch does" in shown(pilot))
+    await pilot.press("l")
+    await until(pilot, lambda: "Launch on 2 nodes now?" in shown(pilot))
+    await pilot.press("right", "enter")
+    await until(pilot, lambda: "launched by eve@jump2" in words(pilot))
+    assert "5 minutes ago" in words(pilot)
+
+
+async def test_who_came_second_may_restart_what_runs(world: World, open_wizard: Open) -> None:
+    world.launch_type = Contested
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await contested(pilot)
+        await pilot.press("right", "right", "enter")
+        await until(pilot, lambda: world.launch.calls[-2:] == ["start", "follow"])
+        assert "restart" in world.launch.calls
+
+
+async def test_or_go_to_it(world: World, open_wizard: Open) -> None:
+    world.launch_type = Contested
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await contested(pilot)
+        world.launch_type = Found
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: world.launch.calls[-2:] == ["attach", "follow"])
+        assert "restart" not in world.launch.calls
+        await until(pilot, lambda: "The launch failed" not in shown(pilot))
+
+
+async def test_or_leave_it_and_is_asked_once_only(world: World, open_wizard: Open) -> None:
+    world.launch_type = Contested
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await contested(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "Stop it and launch anew" not in shown(pilot))
+        await until(pilot, lambda: "The launch failed: " in shown(pilot))
+        assert world.launch.calls == ["attach", "refused"]
+
+
+async def test_without_anybody_in_the_way_nothing_is_asked(world: World, open_wizard: Open) -> None:
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await launched(pilot, world)
+        assert "Stop it and launch anew" not in shown(pilot)

@@ -1,0 +1,75 @@
+"""Whether a preset is launched right now: asked of its nodes, without any question to people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wizard.cluster import Cluster
+from wizard.errors import LaunchError, RemoteError
+from wizard.launch import report
+from wizard.launch.fence import new_fence
+from wizard.launch.node import LaunchNode
+from wizard.launch.runtime import Runtime
+from wizard.launch.state import RankState
+from wizard.presets import Preset
+from wizard.remote.api import Fleet
+from wizard.remote.secrets import Secrets
+
+LIMIT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningLaunch:
+    """A launch that runs.
+
+    Attributes:
+        preset: what it was launched from.
+        launch_id: its id.
+        nodes: on how many of the preset's nodes its container runs.
+        since: when the first of them was started, by the node's clock; None when not known.
+        owner: who launched it, ``user@host``, or "".
+    """
+
+    preset: Preset
+    launch_id: str
+    nodes: int
+    since: float | None
+    owner: str = ""
+
+
+async def find_running(
+    preset: Preset, open_fleet: Callable[[Cluster, Secrets], Fleet]
+) -> RunningLaunch | None:
+    """Ask the nodes of a preset; return its launch, or None when none of them has one.
+
+    Nobody is asked for a secret or about a host key: a node that would need one counts as out of
+    reach.
+
+    Raises:
+        RemoteError, LaunchError: no node could be asked.
+        TimeoutError: they took too long.
+    """
+    fleet = open_fleet(preset.cluster, Secrets())
+    runtime, fence = Runtime(preset.container.runtime), new_fence()  # of none: nothing is changed
+    nodes = [
+        LaunchNode(remote, runtime, preset.name, RankState(n.rank, n.host), lambda: None, fence)
+        for remote, n in zip(fleet.remotes, preset.cluster.nodes, strict=True)
+    ]
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            answers = await report.ask_all(nodes)
+    finally:
+        await fleet.close()
+    errors = [one for one in answers if isinstance(one, RemoteError | LaunchError)]
+    if len(errors) == len(answers):
+        raise errors[0]
+    newest = report.newest(answers)
+    if newest is None or not newest.running:
+        return None
+    found = [c for one in answers if isinstance(one, list) for c in one]
+    its = [c for c in found if c.launch == newest.launch and c.running]
+    began = [c.started_at for c in its if c.started_at is not None]
+    since = min(began, default=None)
+    return RunningLaunch(preset, newest.launch, len(its), since, newest.owner)
