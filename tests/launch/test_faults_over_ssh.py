@@ -262,6 +262,14 @@ async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
             ["not whole", "model.safetensors.index.json"],
         ),
         (
+            # somebody listens where node 0 would: it must not be taken for node 0
+            "nodes: [{node: 0, ports: [13389]}]",
+            ignoring("ports", "port-taken", 0),
+            0,
+            "zmq_address_in_use",
+            ["A port that vLLM needs", "13389", "ss -ltnp"],
+        ),
+        (
             "",
             ignoring("nic", "nic-wrong", 1, nic(1)),
             1,
@@ -276,7 +284,7 @@ async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
             [".99", "Set local_ip of this node"],
         ),
     ],
-    ids=["out-of-memory", "weights", "wrong-nic", "wrong-address"],
+    ids=["out-of-memory", "weights", "rpc-port-taken", "wrong-nic", "wrong-address"],
 )
 async def test_what_vllm_ends_with_is_named_and_all_is_taken_away(
     scenario: str, change: Change | None, rank: int, cause: str, words: list[str], tmp_path: Path
