@@ -44,7 +44,9 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
     heading = "Launch, and follow it until it serves"
     next_label = "Chat"
     help_text = (
-        "l launches after a question; s stops it again, on every node. The launch runs on the "
+        "l launches after a question, r asks the nodes again how they are; where the image is "
+        "missing, the question says how it is fetched first. s stops the launch again, on every "
+        "node. It runs on the "
         "nodes: leaving this screen or the wizard does not stop it. Each node's stage stands with "
         "the time it takes and usually takes; one without progress for two minutes is called "
         "stalled, with what it waits for, and nothing is stopped on a guess.\n"
@@ -115,6 +117,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             self.say("A launch of this preset runs already; it is followed here.", "pass")
         await self.show_launch(launch)
         if not found:
+            self.session.planning.ask()
             self.query_one("#launch").focus()
 
     async def show_launch(self, launch: LaunchLike) -> None:
@@ -169,6 +172,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             launch and (launch.revision, launch.state, launch.message, launch.load),
             (session.launch_error, session.stop_error, session.stopping, session.launch_active),
             (self._looking, now if runs else 0.0, self.begun, session.review.revision),
+            session.planning.revision,
             self.size,
         )
 
@@ -183,7 +187,9 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         self.query_one("#plan").display = launch is not None and not begun
         self.query_one("#lower").display = self.query_one(RankTable).display = begun
         if launch is not None and not begun:
-            self.query_one("#plan Static", Static).update(plan_text(launch, session.review))
+            self.query_one("#plan Static", Static).update(
+                plan_text(launch, session.review, session.planning)
+            )
         self._show_ranks(launch if begun else None, now)
         self.refresh_bindings()
 
@@ -242,7 +248,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         if session.launch_error:
             return status_text("failed", f"The launch failed: {session.launch_error}")
         if launch.state == "pending":
-            return plain(f"{nothing_yet(session.review)} This is what Launch does:")
+            return plain(nothing_yet(session.review, session.planning.of(launch)))
         words = f"{launch.state}: {launch.message}" if launch.message else launch.state
         if launch.state == "waiting" and "waiting" in launch.message:
             words = launch.message  # it says so itself, and the line is full
@@ -284,6 +290,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         """Offer only what can be done now."""
         if action in ("launch", "stop"):
             return self.session.launch_active is (action == "stop")
+        if action == "look_again":
+            return self._launch is not None and not self.begun
         if action == "cause":
             return self._cause() is not None
         return super().check_action(action, parameters)

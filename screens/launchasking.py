@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from screens.base import StepScreen
-from screens.launchplan import doubt_of_scripts
+from screens.launchplan import doubt_of_nodes, doubt_of_scripts, question_of_image
 from screens.widgets.dialog import Answer, Confirm
 from wizard.errors import WizardError
 from wizard.launch.conflict import Holder
@@ -20,6 +20,7 @@ class LaunchAsking(StepScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "launch", "Launch", id="launch.launch"),
+        Binding("r", "look_again", "Look again", id="launch.look_again"),
         Binding("s", "stop", "Stop", id="launch.stop"),
         Binding("g", "cause", "Go to cause", id="launch.cause"),
     ]
@@ -36,13 +37,24 @@ class LaunchAsking(StepScreen):
             self.run_worker(self._ask_launch(session.launch), exclusive=True, exit_on_error=False)
 
     async def _ask_launch(self, launch: LaunchLike) -> None:
-        count = len(launch.ranks)
+        session, count = self.session, len(launch.ranks)
+        self.say("Asking the nodes ...")
+        plan = await session.planning.fresh()
+        self.say("")
         question = f"Launch on {'1 node' if count == 1 else f'{count} nodes'} now?"
+        image = question_of_image(plan)
         for doubt in filter(
-            None, (doubt_of_checks(self.session), doubt_of_scripts(self.session.review))
+            None,
+            (
+                image,
+                doubt_of_nodes(plan),
+                doubt_of_checks(session),
+                doubt_of_scripts(session.review),
+            ),
         ):
             question += f"\n\n{doubt}"
-        answers: tuple[Answer, ...] = (("cancel", "Cancel", "default"), ("go", "Launch", "success"))
+        go = "Fetch and launch" if image else "Launch"
+        answers: tuple[Answer, ...] = (("cancel", "Cancel", "default"), ("go", go, "success"))
         if await self.app.push_screen_wait(Confirm(question, answers)) != "go":
             return
         self.say("")
@@ -52,7 +64,10 @@ class LaunchAsking(StepScreen):
         except WizardError as error:
             self.failed(error)
             return
-        self.session.start_launch()
+        if session.launch is not None:
+            session.launch.fetch_image = bool(image)
+        session.planning.forget()
+        session.start_launch()
         if self.session.launch is not None:
             await self.show_launch(self.session.launch)
 
@@ -89,6 +104,11 @@ class LaunchAsking(StepScreen):
         launch = self.session.launch
         if launch is not None and answer in ("attach", "restart"):
             await self.show_launch(launch)
+
+    def action_look_again(self) -> None:
+        """Ask the nodes again how they are."""
+        self.session.planning.forget()
+        self.session.planning.ask()
 
     def action_stop(self) -> None:
         """Ask, then stop on every node."""

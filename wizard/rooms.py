@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wizard.edits import EditedScript
     from wizard.launch.conflict import Holder
     from wizard.launch.finding import RunningLaunch
+    from wizard.launch.launchplan import LaunchPlan
     from wizard.launch.metrics import Load
     from wizard.launch.progress import Phase, Stage
     from wizard.lint import Remark
@@ -147,7 +148,12 @@ class RankLike(Protocol):
 
 
 class LaunchLike(Protocol):
-    """One launch on all nodes; its state can be read at any time."""
+    """One launch on all nodes; its state can be read at any time.
+
+    ``fetch_image``: whether the start may bring the image to nodes that lack it.
+    """
+
+    fetch_image: bool
 
     @property
     def ranks(self) -> Sequence[RankLike]:
@@ -347,6 +353,11 @@ async def _running(preset: Preset) -> RunningLaunch | None:
     return found
 
 
+async def _plan(launch: LaunchLike) -> LaunchPlan:
+    made: LaunchPlan = await import_module("wizard.launch.planning").make_plan(launch)
+    return made
+
+
 def _open_chat(remote: Remote, preset: Preset) -> AbstractAsyncContextManager[ChatLike]:
     chat: AbstractAsyncContextManager[ChatLike] = import_module("wizard.chat").open_chat(
         remote, preset
@@ -449,6 +460,7 @@ class Rooms:
     book: Callable[[CheckRunLike, Preset], Book] = _book
     launch: Callable[[Fleet, Preset], LaunchLike] = _launch
     running: Callable[[Preset], Awaitable[RunningLaunch | None]] = _running
+    plan: Callable[[LaunchLike], Awaitable[LaunchPlan]] = _plan
     open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
     discovery: Callable[[Fleet, Preset], DiscoveryLike] = _discovery
     complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete

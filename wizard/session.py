@@ -22,6 +22,7 @@ from wizard.discovering import Discovering
 from wizard.draft import DraftNode
 from wizard.errors import UsageError
 from wizard.hostkeydesk import HostKeyDesk
+from wizard.launchplanning import LaunchPlanning
 from wizard.remote.api import Fleet
 from wizard.remote.text import clean
 from wizard.review import Review
@@ -55,6 +56,7 @@ class Session(Answers):
         self.stop_error = ""
         self.chat = Conversation()
         self.review = Review(self)
+        self.planning = LaunchPlanning(self)
         self._checked: Cluster | None = None  # the cluster that ``checks`` is about
         self._completed: tuple[Preset, Preset] | None = None  # as answered, with addresses found
         self._fleet: tuple[Cluster, Fleet] | None = None
@@ -403,6 +405,7 @@ class Session(Answers):
         """End what runs here and close the connections. A launch goes on, on the nodes."""
         await self._work.end_all()
         await self.review.aclose()
+        await self.planning.aclose()
         self.autosave.flush()
         fleets = [*self._retired, *([self._fleet[1]] if self._fleet else [])]
         self._retired, self._fleet = [], None

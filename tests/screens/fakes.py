@@ -20,14 +20,16 @@ from wizard.discovery.facts import Address, Clock, NodeFacts, Runtime, Space, We
 from wizard.discovery.run import Answer
 from wizard.errors import Unreachable, WizardError
 from wizard.launch.finding import RunningLaunch
+from wizard.launch.launchplan import LaunchPlan
 from wizard.launch.metrics import Load
 from wizard.launch.state import RankState
+from wizard.launch.survey import Survey
 from wizard.presets import Preset, parse_preset
 from wizard.remote.api import Fleet, Remote
 from wizard.remote.keyledger import KeyLedger
 from wizard.remote.secrets import Secrets
 from wizard.remote.shownkey import ShownKey
-from wizard.rooms import Rooms
+from wizard.rooms import LaunchLike, Rooms
 
 DEVICE_CHECKS = ("lldp", "link", "net_health", "netdetect", "gateway", "ip")
 PRESET = """
@@ -226,6 +228,7 @@ class FakeLaunch:
         self.state, self.message, self.revision = "pending", "", 0
         self.brief, self.diagnosis, self.conflict = "", None, None
         self.load: Load | None = None
+        self.fetch_image = False
         self.calls: list[str] = []
         self.moved = asyncio.Event()
 
@@ -335,11 +338,14 @@ class World:
         self.unknown: set[str] = set()  # names of presets whose nodes cannot be asked
         self.away: set[int] = set()  # ranks that do not answer
         self.odd: dict[int, dict[str, Any]] = {}  # facts that differ from those of `known`
+        self.survey: Survey | None = None  # what the nodes say before a launch
+        self.plans = 0
         self.rooms = Rooms(
             open_fleet=self._open_fleet,
             check_run=self._check_run,
             launch=self._launch,
             running=self._running,
+            plan=self._plan,
             open_chat=self._open_chat,
             complete=self._complete,
             discovery=self._discovery,
@@ -360,6 +366,11 @@ class World:
             yield path
         finally:
             self.simulators -= 1
+
+    async def _plan(self, launch: LaunchLike) -> LaunchPlan:
+        assert isinstance(launch, FakeLaunch)
+        self.plans += 1
+        return LaunchPlan(launch.preset, "x1", survey=self.survey)
 
     @property
     def run(self) -> FakeCheckRun:

@@ -32,7 +32,7 @@ async def launched(pilot: Pilot[int], world: World) -> None:
 async def test_it_asks_before_it_launches(world: World, open_wizard: Open) -> None:
     session = started(world, Step.LAUNCH)
     async with open_wizard(session) as pilot:
-        await until(pilot, lambda: "node 0 (10.0.0.11): container vllm-ascend" in shown(pilot))
+        await until(pilot, lambda: "create the container vllm-ascend on node 0" in shown(pilot))
         await pilot.press("l")
         await until(pilot, lambda: "The checks have not been run" in shown(pilot))
         await pilot.press("enter")  # the harmless answer has the focus

@@ -110,9 +110,15 @@ def how_to_fetch(preset: Preset, rank: int, holders: list[int]) -> str:
         [program, "load", "-i", archive] if archive else [program, "pull", reference]
     )
     text = f"Tell it to (launch --pull), or on the node: {by_hand}."
-    if holders and not archive:
-        giver, taker = (preset.cluster.nodes[r] for r in (holders[0], rank))
-        save = shlex.join([program, "save", reference])
-        there = shlex.join(["ssh", taker.host, f"{program} load"])
-        text += f" Node {giver.rank} has it; there: {save} | {there}"
-    return text
+    return f"{text} {from_a_node(preset, rank, holders)}".rstrip()
+
+
+def from_a_node(preset: Preset, rank: int, holders: list[int]) -> str:
+    """Say how a node gets the image from one that has it; "" when none has, or an archive does."""
+    if not holders or preset.container.image_archive:
+        return ""
+    program = preset.container.runtime
+    giver, taker = (preset.cluster.nodes[r] for r in (holders[0], rank))
+    save = shlex.join([program, "save", image(preset)])
+    there = shlex.join(["ssh", taker.host, f"{program} load"])
+    return f"Node {giver.rank} has it; there: {save} | {there}"

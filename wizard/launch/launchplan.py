@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from wizard.checks.model import Result, Status
 from wizard.errors import WizardError
 from wizard.launch import durations
 from wizard.launch.conflict import Taken, hint_of
-from wizard.launch.imagecommands import fetch_text, how_to_fetch
+from wizard.launch.imagecommands import fetch_text, from_a_node, how_to_fetch
 from wizard.launch.plan import Step, headline, numbered, promises, steps
 from wizard.launch.progress import Phase
 from wizard.launch.survey import Survey
@@ -89,10 +89,15 @@ class LaunchPlan:
     @property
     def blockers(self) -> list[str]:
         """What the start would refuse, with what to do about it."""
-        found = [str(remark) for remark in self.remarks if remark.severity == "error"]
+        wrong = [str(remark) for remark in self.remarks if remark.severity == "error"]
+        return wrong + self.node_blockers
+
+    @property
+    def node_blockers(self) -> list[str]:
+        """What the start would refuse because of the nodes."""
         if self.survey is None:
-            return found
-        found += [f"{h.sentence()} {hint_of(h)}" for h in self.survey.holders]
+            return []
+        found = [f"{h.sentence()} {hint_of(h)}" for h in self.survey.holders]
         held = {holder.node for holder in self.survey.holders}
         for result in self.survey.found.stops:
             if result.key.node in self.lacking and result.key.check == "image":
@@ -104,12 +109,37 @@ class LaunchPlan:
         return found
 
     @property
+    def but_the_image(self) -> list[str]:
+        """What of the nodes stands in the way even if the image is fetched."""
+        return replace(self, fetching=True).node_blockers
+
+    @property
+    def to_fetch(self) -> list[str]:
+        """Where the image is missing, what brings it there, and who has it."""
+        if self.survey is None or not self.lacking:
+            return []
+        names = [self.preset.cluster.nodes[rank].label for rank in self.lacking]
+        text = f"the image is not on {', '.join(names)}. It comes by {self.fetch_command}."
+        other = from_a_node(self.preset, self.lacking[0], self.survey.found.with_image)
+        return [f"{text} {other}".rstrip()]
+
+    @property
+    def fetch_command(self) -> str:
+        """What brings the image to a node, in words."""
+        return fetch_text(self.preset)
+
+    @property
     def doubts(self) -> list[str]:
         """What the start gets past, but people should know of."""
-        found = [str(remark) for remark in self.remarks if remark.severity != "error"]
+        warned = [str(remark) for remark in self.remarks if remark.severity != "error"]
+        return warned + self.node_doubts
+
+    @property
+    def node_doubts(self) -> list[str]:
+        """What the nodes said, or did not say, that people should know of."""
         if self.survey is None:
-            return found
-        found += [explain(result) for result in self.survey.found.doubts]
+            return []
+        found = [explain(result) for result in self.survey.found.doubts]
         found += [
             f"What runs on node {r} is not known: {w}" for r, w in self.survey.unknown.items()
         ]
@@ -131,20 +161,19 @@ class LaunchPlan:
             return 3
         return 1 if self.blockers else 0
 
-    def nodes(self) -> list[str]:
-        """Return a line per node: what is well, or what is wrong there."""
+    def nodes(self) -> list[tuple[str, str, str]]:
+        """Return for each node its label, a status, and what is well or wrong there."""
         if self.survey is None:
             return []
-        lines = []
+        found = []
         for node in self.preset.cluster.nodes:
-            results = {
-                r.key.check: r for r in self.survey.found.report.board if r.key.node == node.rank
-            }
+            board = self.survey.found.report.board
+            results = {r.key.check: r for r in board if r.key.node == node.rank}
             bad = [r for r in results.values() if r.status not in (Status.PASS, Status.SKIPPED)]
             told = bad or [results[name] for name in _TOLD if name in results]
-            word = "ok" if not bad else _worst(bad)
-            lines.append(f"{node.label}  {word}: {'; '.join(r.summary for r in told)}")
-        return lines
+            status = _worst(bad) if bad else Status.PASS
+            found.append((node.label, status.value, "; ".join(r.summary for r in told)))
+        return found
 
     def estimate(self) -> str:
         """Say how long it takes, and of what."""
@@ -157,6 +186,10 @@ class LaunchPlan:
             text += "; before that the image, as long as its gigabytes take"
         return text
 
+    def step_lines(self) -> list[str]:
+        """Return the steps, numbered, and what holds besides them."""
+        return [*numbered(self.steps), *promises(self.preset)]
+
     def to_lines(self, now: datetime | None = None) -> list[str]:
         """Return the plan for people. What stands in the way comes last, where it is read."""
         now = now or datetime.now(UTC)
@@ -165,7 +198,10 @@ class LaunchPlan:
         lines.append(f"Checks: {checks}")
         lines.append(f"Scripts: {_count(self.remarks)}")
         if self.survey is not None:
-            lines += ["Nodes:", *(f"  {line}" for line in self.nodes())]
+            lines += [
+                "Nodes:",
+                *(f"  {label}  {word}: {text}" for label, word, text in self.nodes()),
+            ]
             lines.append("Runs there now:" + " nothing that matters" * (not self.survey.running))
             lines += [f"  node {i.node}: {i.sentence()}" for i in self.survey.running]
         lines += ["Steps:", *(f"  {line}" for line in numbered(self.steps))]
@@ -189,7 +225,7 @@ class LaunchPlan:
             "fetch": {
                 "nodes": self.lacking,
                 "allowed": self.fetching,
-                "command": fetch_text(self.preset),
+                "command": self.fetch_command,
             },
             "nodes": [self._node(node.rank, node.host) for node in self.preset.cluster.nodes],
             "running": [
@@ -234,9 +270,9 @@ class LaunchPlan:
         return {"node": rank, "host": host, "checks": checks}
 
 
-def _worst(results: Sequence[Result]) -> str:
+def _worst(results: Sequence[Result]) -> Status:
     order = (Status.WARN, Status.ERROR, Status.FAIL)
-    return max((r.status for r in results), key=order.index).value
+    return max((r.status for r in results), key=order.index)
 
 
 def _count(remarks: Sequence[Remark]) -> str:

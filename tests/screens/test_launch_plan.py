@@ -1,0 +1,105 @@
+"""The launch's page before the start: what the nodes said, and the question that follows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.screens.fakes import World, preset
+from tests.screens.pilots import Open, shown, until
+from tests.screens.test_checks import started
+from wizard.checks.board import Board
+from wizard.checks.model import CellKey, Result, Status
+from wizard.checks.report import Report
+from wizard.launch.preflight import PreFlight
+from wizard.launch.runtime import Container
+from wizard.launch.survey import Inhabitant, Survey
+from wizard.session import Step
+from wizard.troubleshooting.findings import findings
+
+
+def result(node: int, check: str, status: Status, summary: str, problem: str = "") -> Result:
+    value = {"problem": problem} if problem else {}
+    return Result(CellKey(node, None, check), status, summary, host="h", value=value)
+
+
+def survey(*results: Result, running: tuple[Inhabitant, ...] = ()) -> Survey:
+    lab, board = preset(), Board()
+    for answer in results:
+        board.put(answer)
+    for node in range(len(lab.nodes)):
+        if board.get(CellKey(node, None, "image")) is None:
+            board.put(result(node, "image", Status.PASS, "the image is there"))
+    found = tuple(findings(board, lab.cluster))
+    report = Report("lab", lab.cluster, board, datetime.now(UTC), 1.0, findings=found)
+    return Survey(PreFlight(lab, report), running=running)
+
+
+MISSING = result(1, "image", Status.FAIL, "the image is not on the node", "image-missing")
+TAKEN = result(0, "ports", Status.FAIL, "taken: 8000 (the API)", "port-taken")
+TIGHT = result(1, "disk", Status.WARN, "only 9 GiB are free on /", "disk-full")
+OTHER = Inhabitant(1, Container("ab" * 32, "training", "running", image="busybox"), npus=(2, 3))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_what_the_nodes_say_stands_above_the_steps(
+    world: World, open_wizard: Open, size: tuple[int, int]
+) -> None:
+    world.survey = survey(MISSING, TAKEN, TIGHT, running=(OTHER,))
+    async with open_wizard(started(world, Step.LAUNCH), size=size) as pilot:
+        await until(pilot, lambda: "1 thing stands in the way" in shown(pilot))
+        text = " ".join(shown(pilot).split())
+        assert "✗ Node 0: taken: 8000 (the API)." in text
+        assert "! the image is not on node 1 (10.0.0.12). It comes by docker pull" in text
+        assert text.index("In the way") < text.index("To fetch") < text.index("To know")
+        if size[1] > 24:
+            assert "Node 1: only 9 GiB are free on /" in text
+            assert "node 0 (10.0.0.11) ✗ fail taken: 8000" in text
+            assert "node 1: training (busybox, running): not one of ours, holds NPUs 2-3" in text
+            assert "! never run" in text
+            assert text.index("Runs there now") < text.index("Steps")
+
+
+async def test_a_missing_image_is_fetched_after_the_question_alone(
+    world: World, open_wizard: Open
+) -> None:
+    world.survey = survey(MISSING)
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await until(pilot, lambda: "To fetch" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: "Fetch and launch" in shown(pilot))
+        assert "It is fetched first (docker pull" in " ".join(shown(pilot).split())
+        assert not world.launch.fetch_image
+        await pilot.press("enter")  # the harmless answer has the focus
+        await until(pilot, lambda: "Fetch and launch" not in shown(pilot))
+        assert not world.launch.fetch_image
+        await pilot.press("l")
+        await until(pilot, lambda: "Fetch and launch" in shown(pilot))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "start" in world.launch.calls)
+        assert world.launch.fetch_image
+
+
+async def test_what_stands_in_the_way_is_said_in_the_question(
+    world: World, open_wizard: Open
+) -> None:
+    world.survey = survey(TAKEN)
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await until(pilot, lambda: "1 thing stands in the way" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: "Launch on 2 nodes now?" in shown(pilot))
+        text = " ".join(shown(pilot).split())
+        assert "1 thing stands in the way. Node 0: taken: 8000 (the API)." in text
+        assert "Fetch and launch" not in text
+        await pilot.press("escape")
+        world.survey = survey()
+        await pilot.press("r")
+        await until(pilot, lambda: "This is what Launch does" in shown(pilot))
+        assert world.plans == 2
+        await pilot.press("l")
+        await until(pilot, lambda: "Launch on 2 nodes now?" in shown(pilot))
+        assert "in the way" not in shown(pilot)
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "start" in world.launch.calls)
+        assert not world.launch.fetch_image
