@@ -39,11 +39,22 @@ bench-screen: $(VENV)/.dev
 bench-ssh: $(VENV)/.dev
 	$(BIN)/python tests/benchmarks/bench_ssh.py
 
-.PHONY: test-vllm lint-flags
+.PHONY: test-vllm test-vllm-serve test-podman lint-flags
 # Opt-in: vLLM's own parser and configuration on every generated script. Needs uv and installs vLLM
 # 0.11.0, 0.18.0 and 0.23.0 without an accelerator into a cache (V32_WIZARD_VLLM_DIR), once.
+# Then launches of the real vLLM, as test-vllm-serve.
 test-vllm: $(VENV)/.dev
-	$(BIN)/python -m pytest -s tests/vllm/real_parser.py
+	$(BIN)/python -m pytest -s -rs --timeout 3600 tests/vllm/real_parser.py tests/engines/vllm_serve.py
+
+# Opt-in: launches vLLM 0.11.0 on CPU, in containers on two machines made of namespaces. Needs what
+# test-podman needs, uv, 8 GB of memory and 15 GB of disk; says so where it cannot run.
+test-vllm-serve: $(VENV)/.dev
+	$(BIN)/python -m pytest -s -rs --timeout 3600 tests/engines/vllm_serve.py
+
+# Opt-in: launches with a real container engine. Needs root, namespaces and, from Debian's packages,
+# podman, runc, busybox-static, iproute2 and openssh-server; says so where it cannot run.
+test-podman: $(VENV)/.dev
+	$(BIN)/python -m pytest -rs --timeout 600 tests/engines/podman_launch.py
 
 # Writes the linter's lists of options anew, from the same environments.
 lint-flags: $(VENV)/.dev

@@ -55,13 +55,13 @@ def python_of(version: str, ascend: str, transformers: str) -> Path:
     if ready.exists():
         return python
     place.parent.mkdir(parents=True, exist_ok=True)
-    links = _links()
+    links = find_links()
     env = {**os.environ, "VLLM_TARGET_DEVICE": "empty"} | (
         {"UV_FIND_LINKS": links} if links else {}
     )
 
     def uv(*words: str) -> None:
-        _run("uv", *words, env=env)
+        run_tool("uv", *words, env=env)
 
     def install(*words: str) -> None:
         uv("pip", "install", "--quiet", "--python", str(python), *words)
@@ -74,7 +74,7 @@ def python_of(version: str, ascend: str, transformers: str) -> Path:
     install(*source, f"vllm=={version}")
     install("--no-deps", f"vllm-ascend=={ascend}")
     needs = place / "needs.txt"
-    needs.write_text("\n".join(_needs(python)))
+    needs.write_text("\n".join(needs_of(python)))
     fixed = place / "fixed.txt"
     fixed.write_text(f"{torch}\ntransformers{transformers}\n")
     install("-r", str(needs), *_SINGLE, "-c", str(fixed))
@@ -83,7 +83,8 @@ def python_of(version: str, ascend: str, transformers: str) -> Path:
     return python
 
 
-def _run(*words: str, env: dict[str, str] | None = None) -> str:
+def run_tool(*words: str, env: dict[str, str] | None = None) -> str:
+    """Run a tool; return what it printed. Raises CannotBeHad."""
     try:
         done = subprocess.run(
             words, env=env, capture_output=True, text=True, timeout=_LIMIT_S, check=False
@@ -95,9 +96,9 @@ def _run(*words: str, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-def _links() -> str:
+def find_links() -> str:
     """Return the folder that pip's settings name as find-links, for uv does not read them."""
-    text = _run(sys.executable, "-m", "pip", "config", "list")
+    text = run_tool(sys.executable, "-m", "pip", "config", "list")
     match = re.search(r"find-links='([^']+)'", text)
     return match[1] if match else ""
 
@@ -109,7 +110,10 @@ def _torch(links: str) -> list[str]:
     return ["torch", "--torch-backend", "cpu"]
 
 
-def _needs(python: Path) -> list[str]:
-    code = "from importlib.metadata import requires; print('\\n'.join(requires('vllm') or []))"
-    lines = _run(str(python), "-c", code, env={}).splitlines()
-    return [line for line in lines if "extra ==" not in line and not _HEAVY.match(line)]
+def needs_of(python: Path, package: str = "vllm", heavy: re.Pattern[str] = _HEAVY) -> list[str]:
+    """Return what an installed package needs, less the heavy ones."""
+    code = (
+        f"from importlib.metadata import requires; print('\\n'.join(requires('{package}') or []))"
+    )
+    lines = run_tool(str(python), "-c", code, env={}).splitlines()
+    return [line for line in lines if "extra ==" not in line and not heavy.match(line)]
