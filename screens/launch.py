@@ -27,6 +27,7 @@ from wizard.errors import WizardError
 from wizard.launch.durations import WHOLE
 from wizard.launch.progress import Phase
 from wizard.launch.stages import clock, look
+from wizard.launch.state import IMAGE_STAGE
 from wizard.rooms import LaunchLike, RankLike
 from wizard.session import Step
 
@@ -232,6 +233,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         else:
             return ""
         step = SSH_STEP_S if "SSH_CONNECTION" in os.environ else 1
+        if _fetching(launch):  # nobody knows how long that takes
+            return f" ({clock(spent // step * step)})"
         usually = f"{WHOLE.low_s / 60:.0f}-{WHOLE.high_s / 60:.0f} min"
         return f" ({clock(spent // step * step)}, usually {usually})"
 
@@ -252,6 +255,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         words = f"{launch.state}: {launch.message}" if launch.message else launch.state
         if launch.state == "waiting" and "waiting" in launch.message:
             words = launch.message  # it says so itself, and the line is full
+        elif _fetching(launch):
+            words = f"{launch.state}: the image is fetched first"
         return status_text(launch.state, words + self._waited(now))
 
     def _cause(self) -> Cause | None:
@@ -305,3 +310,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         if not self.session.serving:
             self.say("The chat opens once the model is served.", "warn")
         return self.session.serving
+
+
+def _fetching(launch: LaunchLike) -> bool:
+    """Whether the image is being brought to a node, before the start proper."""
+    return launch.state == "starting" and any(r.stage == IMAGE_STAGE for r in launch.ranks)

@@ -51,7 +51,7 @@ async def test_what_the_nodes_say_stands_above_the_steps(
         await until(pilot, lambda: "1 thing stands in the way" in shown(pilot))
         text = " ".join(shown(pilot).split())
         assert "✗ Node 0: taken: 8000 (the API)." in text
-        assert "! the image is not on node 1 (10.0.0.12). It comes by docker pull" in text
+        assert "! The image is not on node 1 (10.0.0.12). It comes by docker pull" in text
         assert text.index("In the way") < text.index("To fetch") < text.index("To know")
         if size[1] > 24:
             assert "Node 1: only 9 GiB are free on /" in text
@@ -103,3 +103,21 @@ async def test_what_stands_in_the_way_is_said_in_the_question(
         await pilot.press("right", "enter")
         await until(pilot, lambda: "start" in world.launch.calls)
         assert not world.launch.fetch_image
+
+
+async def test_while_the_image_is_fetched_no_usual_time_is_told(
+    world: World, open_wizard: Open
+) -> None:
+    world.survey = survey(MISSING)
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await until(pilot, lambda: "To fetch" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: "Fetch and launch" in shown(pilot))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "usually 10-20 min" in shown(pilot))
+        rank = world.launch.ranks[1]
+        rank.stage, rank.detail = "image", "3 of 12 layers fetched, 1 unpacked, 4.2 GB written"
+        world.launch.revision += 1
+        await until(pilot, lambda: "3 of 12 layers fetched" in shown(pilot))
+        assert "starting: the image is fetched first (0:0" in shown(pilot)
+        assert "usually 10-20 min" not in shown(pilot)

@@ -15,6 +15,7 @@ from wizard.launch.fetchprogress import FetchProgress
 from wizard.launch.imagecommands import UNREADABLE, load_script, pull_script
 from wizard.launch.lines import LineReader
 from wizard.launch.node import LaunchNode
+from wizard.launch.state import IMAGE_STAGE
 from wizard.presets import Preset
 from wizard.remote.text import clean
 from wizard.scripts import image
@@ -33,7 +34,7 @@ async def fetch(node: LaunchNode, preset: Preset, *, limit_s: float = LIMIT_S) -
     program = node.runtime.program
     script = load_script(program, archive) if archive else pull_script(program, reference)
     what = f"loads {archive}" if archive else f"pulls {reference}"
-    node.put("starting", "image", what)
+    node.put("starting", IMAGE_STAGE, what)
     try:
         async with asyncio.timeout(limit_s):
             try:
@@ -48,7 +49,7 @@ async def fetch(node: LaunchNode, preset: Preset, *, limit_s: float = LIMIT_S) -
             hint="Fetch it there by hand and look why it takes so long.",
         ) from None
     if progress.exit_status == 0 and await _there(node, reference):
-        node.put("starting", "image", "the image is there")
+        node.put("starting", IMAGE_STAGE, "the image is there")
         return
     raise _failure(node, preset, progress)
 
@@ -60,7 +61,7 @@ async def _follow(node: LaunchNode, script: str) -> FetchProgress:
         for line in reader.flush() if chunk is None else reader.feed(chunk):
             progress.feed(clean(line.text))
         if progress.words:
-            node.put("starting", "image", progress.words)
+            node.put("starting", IMAGE_STAGE, progress.words)
 
     async for chunk in node.stream(script):
         take(chunk)

@@ -119,7 +119,7 @@ class LaunchPlan:
         if self.survey is None or not self.lacking:
             return []
         names = [self.preset.cluster.nodes[rank].label for rank in self.lacking]
-        text = f"the image is not on {', '.join(names)}. It comes by {self.fetch_command}."
+        text = f"The image is not on {', '.join(names)}. It comes by {self.fetch_command}."
         other = from_a_node(self.preset, self.lacking[0], self.survey.found.with_image)
         return [f"{text} {other}".rstrip()]
 

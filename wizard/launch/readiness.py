@@ -14,6 +14,7 @@ from wizard.launch.node import LaunchNode
 from wizard.launch.preflight import PreFlight
 from wizard.launch.together import together
 from wizard.presets import Preset
+from wizard.wording import spans
 
 
 async def require(
@@ -28,6 +29,8 @@ async def require(
     await together(node.refuse_others(c) for node, c in zip(nodes, claims, strict=True))
     found = await _ready(nodes, preset, fetching=fetch_image)
     if lacking := found.without_image:
+        for node in nodes:
+            node.put("starting", "", f"waits for the image on node {spans(lacking)}")
         await together(fetch(nodes[rank], preset) for rank in lacking)
         for node in nodes:
             node.put("starting", "container", "looking at the node once more")

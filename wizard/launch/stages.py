@@ -12,6 +12,7 @@ from typing import Protocol
 
 from wizard.launch.durations import NO_PROGRESS_S, PHASES, Typical
 from wizard.launch.progress import Phase, Stage
+from wizard.launch.state import IMAGE_STAGE
 
 WEIGHTS_GB = 44  # of each 64 GB NPU, in every shape of the guide (43 to 45)
 _GONE = {
@@ -122,6 +123,8 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
         served = _served_after(ranks) if rank.state == "ready" else None
         stage = rank.stage if served is None else "serves; start took"
         return Look(rank.rank, rank.host, rank.state, stage, served, None, rank.detail)
+    if rank.state == "starting" and rank.stage in ("", IMAGE_STAGE):  # before any phase
+        return Look(rank.rank, rank.host, rank.state, rank.stage, detail=rank.detail)
     began = rank.phases.get(phase)
     elapsed = max(0.0, theirs - began) if began is not None else None
     state, note = rank.state, ""

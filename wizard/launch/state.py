@@ -14,6 +14,9 @@ from wizard.logbuffer import LogBuffer
 KEPT_LINES = 10_000  # of a node's log in memory; the whole is in a file
 
 
+IMAGE_STAGE = "image"  # the stage of a node that the image is brought to, before all others
+
+
 @dataclass
 class RankState:
     """One node of a launch.
