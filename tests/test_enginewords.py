@@ -135,3 +135,10 @@ def test_a_plain_failure_is_no_other_trouble() -> None:
 def test_what_was_said_is_told_without_the_engines_own_prefix() -> None:
     said = complaint(f"docker: {SAYS}unauthorized: who are you", 1).sentence("node 1", "docker")
     assert said == "the registry does not give node 1 the image: unauthorized: who are you."
+
+
+def test_podman_has_neither_a_daemon_nor_a_group() -> None:
+    denied = complaint('cannot set up namespace using "/usr/bin/newuidmap": exit status 1', 125)
+    assert "group" not in denied.hint("node 1", "podman")
+    assert "group docker" in denied.hint("node 1", "docker")
+    assert "podman.socket" in complaint("Cannot connect to Podman.", 125).hint("node 1", "podman")

@@ -83,7 +83,7 @@ _ALL = (
         rf"|oci runtime \"([\w./-]+)\" not found|fork/exec ([\w./-]+): {_NOT_FOUND}",
         "{program} on {where} has no OCI runtime {what}.",
         "Install it, or take it out of the engine's configuration (docker: "
-        "/etc/docker/daemon.json), then restart the engine.",
+        "/etc/docker/daemon.json, podman: containers.conf), then restart the engine.",
     ),
     _words(
         Trouble.NO_DEVICE,
@@ -161,6 +161,11 @@ _ALL = (
         "Install it, or set container.runtime.",
     ),
 )
+# podman has neither a daemon nor a group of its own
+_PODMANS = {
+    Trouble.DENIED: "Log in as root, or allow it sudo bash.",
+    Trouble.DOWN: "Start it there: systemctl start podman.socket",
+}
 _BY_TROUBLE: Mapping[Trouble, _Words] = {words.trouble: words for words in _ALL}
 _PREFIX = re.compile(r"^(?:docker: )?(?:error response from daemon: |error: )+", re.I)
 _LONGEST = 300
@@ -187,6 +192,8 @@ class Complaint:
         """Say what to do about it; "" when that is not known."""
         if self.trouble is None:
             return ""
+        if program == "podman" and self.trouble in _PODMANS:
+            return _PODMANS[self.trouble]
         return self._filled(_BY_TROUBLE[self.trouble].hint, where, program)
 
     def _filled(self, template: str, where: str, program: str) -> str:

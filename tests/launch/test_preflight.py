@@ -60,21 +60,31 @@ async def test_everything_that_stops_a_start_is_told_and_nothing_is_made(tmp_pat
 
 async def test_what_is_ignored_stops_nothing(tmp_path: Path) -> None:
     scenario = "devices: [{node: 1, device: 3, held: memory}]\n"
+    scenario += "nodes: [{node: 0, image: missing}]\n"
     async with played(scenario, tmp_path) as (_, preset, fleet), asyncio.timeout(LIMIT_S):
-        (stop,) = (await preflight.look(fleet.remotes, preset)).stops
+        image, stop = (await preflight.look(fleet.remotes, preset)).stops
+        assert image.value["problem"] == "image-missing"
         assert stop.value["problems"][0]["problem"] == "npu-occupied"
-        ignore = Ignore(
-            check="npu_idle",
-            host=endpoint(preset.cluster.nodes[1]),
-            device=3,
-            problem="npu-occupied",
-            reason="a leak of the driver; cleared by hand",
-            by="ines",
-            at="2026-03-01T08:00:00Z",
-        )
-        found = await preflight.look(fleet.remotes, preset.model_copy(update={"ignores": [ignore]}))
-        assert found.stops == []
-        assert found.refusal() is None
+        common = {"reason": "known", "by": "ines", "at": "2026-03-01T08:00:00Z"}
+        ignores = [
+            Ignore(
+                check="npu_idle",
+                host=endpoint(preset.cluster.nodes[1]),
+                device=3,
+                problem="npu-occupied",
+                **common,
+            ),
+            Ignore(
+                check="image",
+                host=endpoint(preset.cluster.nodes[0]),
+                problem="image-missing",
+                **common,
+            ),
+        ]
+        found = await preflight.look(fleet.remotes, preset.model_copy(update={"ignores": ignores}))
+        assert found.without_image == [0], "the engine would pull it in silence"
+        assert [r.key.check for r in found.stops] == ["image"]
+        assert found.refusal(fetching=True) is None
         assert [r.key.check for r in found.doubts] == ["npu_idle"], "and is told all the same"
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from wizard.checks.problems import Problem
 from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
 from wizard.commands.running import settle
-from wizard.commands.terminal import confirm, note
+from wizard.commands.terminal import confirm, note, progress
 from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
 from wizard.errors import LaunchError, RemoteError, UsageError
@@ -24,6 +25,7 @@ from wizard.launch import Launch
 from wizard.launch.planning import make_plan
 from wizard.launch.proofread import proofread, require_fitting_edits
 from wizard.launch.stages import look
+from wizard.launch.state import IMAGE_STAGE
 from wizard.launch.together import together
 from wizard.presets import load_preset
 from wizard.scripts import render
@@ -105,15 +107,24 @@ async def _follow(work: Launch, arguments: argparse.Namespace, *, start: bool) -
 
 @asynccontextmanager
 async def _stages(work: Launch) -> AsyncIterator[None]:
-    """Tell every change of a rank's stage on the terminal while the block runs."""
+    """Tell every change of a rank's stage on the terminal while the block runs.
+
+    What changes every other second, the fetching of the image, has a line that is overwritten.
+    """
     told: dict[int, str] = {}
 
     def tell() -> None:
+        fetched = []
         for one in look(work.ranks, time.time()):
             line = f"node {one.rank}: {one.state} {one.stage} {one.detail}".rstrip()
+            if one.stage == IMAGE_STAGE and one.state == "starting":
+                fetched.append(f"node {one.rank}: {one.detail}")
+                line = f"node {one.rank}: {one.state} {one.stage}"
             if told.get(one.rank) != line + one.note:
                 told[one.rank] = line + one.note
                 note(f"{line}: {one.remark}" if one.note else line)
+        if fetched:
+            progress("; ".join(fetched)[: shutil.get_terminal_size().columns - 1])
 
     async def keep_telling() -> None:
         while True:

@@ -97,7 +97,10 @@ class PreFlight:
         if finding is None:
             return ""
         steps = [*finding.fixes, *finding.next]
-        return f"Next, on the node: {steps[0]['command']} ({steps[0]['why']})." if steps else ""
+        text = f"Next, on the node: {steps[0]['command']} ({steps[0]['why']})." if steps else ""
+        if result.key.check not in _NEEDED:
+            text += f" What is fine all the same: v32-wizard ignores {self.preset.name} add."
+        return text.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ def _problem(result: Result) -> str:
 
 
 def _stops(result: Result) -> bool:
+    if _problem(result) == Problem.IMAGE_MISSING:  # ignored or not: docker would pull in silence
+        return True
     if result.status is Status.ERROR:
         return result.key.check in _NEEDED or _problem(result) in CONNECTION
     return result.status is Status.FAIL
