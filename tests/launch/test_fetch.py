@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.launch.bench import until
+from tests.launch.bench import FakeFleet, until
+from tests.launch.bench import preset as bench_preset
 from tests.launch.simulated import LIMIT_S, launch_nodes, played
-from wizard.errors import LaunchError, WizardError
+from wizard.errors import ConnectionLost, LaunchError, WizardError
 from wizard.launch import Launch
+from wizard.launch.fence import Fence
 from wizard.launch.fetch import fetch
 from wizard.launch.fetchprogress import FetchProgress
 from wizard.launch.imagecommands import load_script
 from wizard.launch.node import LaunchNode
+from wizard.launch.runtime import Runtime
+from wizard.launch.state import RankState
 from wizard.presets import Preset
 from wizard.scripts import image
 
@@ -224,3 +229,32 @@ def test_what_is_no_progress_is_kept_for_the_error() -> None:
 def test_paths_are_quoted_and_hints_can_be_pasted() -> None:
     nasty = "/data/it's $(here).tar"
     assert "archive='/data/it'\"'\"'s $(here).tar'\n" in load_script("docker", nasty)
+
+
+class Cut(LaunchNode):
+    """A node whose connection breaks ``cuts`` times while it pulls."""
+
+    def __init__(self, fleet: FakeFleet, cuts: int) -> None:
+        state = RankState(0, "10.0.0.11")
+        runtime = Runtime("docker")
+        super().__init__(fleet.nodes[0], runtime, "lab", state, lambda: None, Fence("x", ""))
+        self.cuts, self.begun = cuts, 0
+
+    async def stream(self, command: str) -> AsyncIterator[bytes]:  # type: ignore[override]
+        self.begun += 1
+        yield b"1: Pulling from x\n4e62670086f7: Pulling fs layer\n4e62670086f7: Downl"
+        if self.begun <= self.cuts:
+            raise ConnectionLost("the connection broke", node=0)
+        yield b"oad complete\nv32-wizard: exit 0\n"
+
+
+async def test_a_pull_is_taken_up_again_after_a_broken_connection_once(tmp_path: Path) -> None:
+    fleet = FakeFleet(bench_preset(), tmp_path)
+    node = Cut(fleet, 1)
+    await fetch(node, fleet.preset)
+    assert node.begun == 2
+    assert node.state.detail == "the image is there"
+    again = Cut(fleet, 2)
+    with pytest.raises(ConnectionLost):
+        await fetch(again, fleet.preset)
+    assert again.begun == 2

@@ -25,7 +25,7 @@ from wizard.scripts import image
 from wizard.troubleshooting.findings import explain
 from wizard.wording import ago
 
-_TOLD = ("runtime", "image", "weights", "npu_idle", "ports", "disk")  # of a node that is well
+_TOLD = ("runtime", "image", "weights", "npu_idle", "disk")  # of a node that is well
 _OPEN = ("fail", "error")
 
 
@@ -172,8 +172,12 @@ class LaunchPlan:
             bad = [r for r in results.values() if r.status not in (Status.PASS, Status.SKIPPED)]
             told = bad or [results[name] for name in _TOLD if name in results]
             status = _worst(bad) if bad else Status.PASS
-            found.append((node.label, status.value, "; ".join(r.summary for r in told)))
+            found.append((node.label, status.value, "; ".join(map(self._summary, told))))
         return found
+
+    def _summary(self, result: Result) -> str:
+        engine = f"{self.preset.container.runtime} " if result.key.check == "runtime" else ""
+        return engine * (result.status is Status.PASS) + result.summary
 
     def estimate(self) -> str:
         """Say how long it takes, and of what."""
