@@ -88,21 +88,21 @@ async def test_what_is_ignored_stops_nothing(tmp_path: Path) -> None:
         assert [r.key.check for r in found.doubts] == ["npu_idle"], "and is told all the same"
 
 
-@pytest.mark.parametrize(
-    ("docker", "words"),
-    [
-        ("down", "docker does not run on node 1 .*systemctl start docker"),
-        ("missing", "node 1 .* has no docker.*container.runtime"),
-        ("denied", "the user that we are on node 1 .* may not use docker.*group docker"),
-    ],
-)
-async def test_an_engine_that_cannot_be_used(tmp_path: Path, docker: str, words: str) -> None:
-    scenario = f"nodes: [{{node: 1, host: {{docker: {docker}}}}}]\n"
-    async with played(scenario, tmp_path) as (simulated, preset, fleet), asyncio.timeout(LIMIT_S):
-        work = Launch(fleet, preset, interval_s=0.1)
-        with pytest.raises(WizardError, match=words):
-            await work.start()
-        survey = await work.survey()
+ENGINES = {
+    "down": "docker does not run on node 1 .*systemctl start docker",
+    "missing": "node 1 .* has no docker.*container.runtime",
+    "denied": "the user that we are on node 1 .* may not use docker.*group docker",
+}
+
+
+async def test_an_engine_that_cannot_be_used(tmp_path: Path) -> None:
+    async with played("{}", tmp_path) as (simulated, preset, fleet), asyncio.timeout(LIMIT_S):
+        node = simulated.nodes[1]
+        for docker, words in ENGINES.items():
+            node.traits = node.traits.model_copy(update={"docker": docker})
+            with pytest.raises(WizardError, match=words):
+                await Launch(fleet, preset, interval_s=0.1).start()
+        survey = await Launch(fleet, preset).survey()
         assert next(r.key.check for r in survey.found.stops if r.key.node == 1) == "runtime"
         assert 1 in survey.unknown
         assert untouched(simulated)

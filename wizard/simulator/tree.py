@@ -135,7 +135,7 @@ def write_archive(node: SimNode, kind: str) -> None:
     if kind == "broken":
         data = data[: len(data) // 2]
     place = node.path("/data/images")
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     if kind == "packed":
         (place / "vllm-ascend.tar.gz").write_bytes(gzip.compress(data))
     else:
