@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wizard.launch.finding import RunningLaunch
     from wizard.launch.launchplan import LaunchPlan
     from wizard.launch.metrics import Load
+    from wizard.launch.pending import Pending
     from wizard.launch.progress import Phase, Stage
     from wizard.lint import Remark
     from wizard.presets import Preset
@@ -358,6 +359,11 @@ async def _plan(launch: LaunchLike) -> LaunchPlan:
     return made
 
 
+def _pending_stops() -> list[Pending]:
+    found: list[Pending] = import_module("wizard.launch.pending").every()
+    return found
+
+
 def _open_chat(remote: Remote, preset: Preset) -> AbstractAsyncContextManager[ChatLike]:
     chat: AbstractAsyncContextManager[ChatLike] = import_module("wizard.chat").open_chat(
         remote, preset
@@ -461,6 +467,7 @@ class Rooms:
     launch: Callable[[Fleet, Preset], LaunchLike] = _launch
     running: Callable[[Preset], Awaitable[RunningLaunch | None]] = _running
     plan: Callable[[LaunchLike], Awaitable[LaunchPlan]] = _plan
+    pending_stops: Callable[[], list[Pending]] = _pending_stops
     open_chat: Callable[[Remote, Preset], AbstractAsyncContextManager[ChatLike]] = _open_chat
     discovery: Callable[[Fleet, Preset], DiscoveryLike] = _discovery
     complete: Callable[[Preset, Fleet], Awaitable[Preset]] = _complete

@@ -33,6 +33,7 @@ from wizard.secretdesk import SecretDesk
 if TYPE_CHECKING:
     from wizard.checks.book import Book
     from wizard.launch.conflict import Holder
+    from wizard.launch.pending import Pending
     from wizard.presets import Preset
     from wizard.scripts import NodeScripts
 
@@ -338,6 +339,10 @@ class Session(Answers):
         """Logins that were refused may be tried and asked for again: the user wants to go on."""
         if self._launch_fleet is not None:
             self._launch_fleet.forgive()
+
+    def pending_stops(self) -> list[Pending]:
+        """Return the stops, of whatever preset, that have left something; reads the disk."""
+        return self.rooms.pending_stops()
 
     @property
     def stopping(self) -> bool:

@@ -83,6 +83,7 @@ class FakeNode:
         self.denies = False  # docker's socket is not for the user that we are
         self.sudo: NotPermitted | None = None  # why root cannot be had
         self.reaches_node_0: bool | None = True  # None: it is tried, on this machine
+        self.lacks: tuple[str, ...] = ()  # programs that are not on PATH
         self.lose: list[str] = []  # commands containing these lose their answer, once each
         self.streams = 0
 
@@ -116,6 +117,7 @@ class FakeNode:
         entry = self.container
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago_s))
         entry["State"] |= {"Status": "exited", "ExitCode": code, "FinishedAt": when}
+        (self.files / "ports").unlink(missing_ok=True)
         self.put(entry)
 
     def says(self, *lines: str) -> None:
@@ -186,6 +188,9 @@ class FakeNode:
             raise self.sudo
         if "/dev/tcp/" in command and self.reaches_node_0 is not None:
             return Completed(command, 0 if self.reaches_node_0 else 124, b"", b"", 0.0)
+        if (program := command.split(maxsplit=1)[0]) in self.lacks:
+            said = f"bash: line 1: {program}: command not found\n".encode()
+            return Completed(command, 127, b"", said, 0.0)
         process = await self._spawn(command)
         try:
             async with asyncio.timeout(timeout_s):

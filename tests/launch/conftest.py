@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.bench import FakeFleet, preset, render
-from wizard.launch import gang, preflight
+from wizard.launch import gang, headstart, preflight
 
 ANSWERED = frozenset({"ssh", "runtime", "image", "ports"})  # by the bench; it has no NPUs
 
@@ -21,7 +21,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gang, "render", render)
-    monkeypatch.setattr(gang, "_POLL_S", 0.02)
+    monkeypatch.setattr(headstart, "_POLL_S", 0.02)
     monkeypatch.setattr(preflight, "CHECKS", ANSWERED)
 
 

@@ -18,7 +18,7 @@ from tests.launch.bench import until
 from tests.simulator.bench import Shell, connect
 from wizard.cluster import Precision, Series
 from wizard.errors import WizardError
-from wizard.launch import Launch, gang
+from wizard.launch import Launch, headstart
 from wizard.launch.durations import NO_PROGRESS_S
 from wizard.launch.progress import Phase
 from wizard.launch.stages import Look, look, phase_of
@@ -37,7 +37,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("V32_WIZARD_HOME", str(tmp_path / "wizard"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.setattr(gang, "_POLL_S", 0.1)
+    monkeypatch.setattr(headstart, "_POLL_S", 0.1)
 
 
 @dataclass

@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import Literal
 
-from wizard.commands.terminal import confirm, read_line
+from wizard.commands.terminal import confirm, note, read_line
 from wizard.errors import LaunchError
-from wizard.launch import Launch
+from wizard.launch import Launch, pending
 from wizard.launch.conflict import Taken
 
 Choice = Literal["launch", "attach"]
@@ -25,6 +25,8 @@ async def settle(work: Launch, arguments: argparse.Namespace) -> Choice:
         Taken: somebody else holds what the launch needs, or nobody said what to do.
         LaunchError: what runs could not be stopped wholly.
     """
+    for stop in pending.of_preset(work.preset.name):
+        note(stop.sentence())
     try:
         await work.refuse()
     except Taken as error:

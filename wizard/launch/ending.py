@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from wizard.errors import RemoteError, WizardError
+from wizard.launch import pending, plog
 from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.node import LaunchNode
+from wizard.launch.ports import ports
 from wizard.launch.record import Record
 from wizard.launch.runtime import STOP_S
-from wizard.launch.stopping import remove_all
+from wizard.launch.stopping import Stopped, stop_all
 from wizard.launch.together import to_the_end
 from wizard.launch.watch import NodeWatch, first_to_fail
 
@@ -44,47 +46,68 @@ class Ending:
         first = first_to_fail(self._watches)
         assert first is not None
         assert first.death is not None
-        try:
-            async with asyncio.timeout(_DRAIN_S):
-                await first.feed.ended.wait()
-        except TimeoutError:
-            pass
-        record = self._record
+        record, how = self._record, first.death.reason
         was_ready = record.state == "ready"
         record.ready.clear()
-        how, rank = first.death.reason, first.node.state.rank
-        record.diagnosis = await diagnose_ranks(record.ranks, record.preset, dead=[rank])
-        message = f"{first.node.state.label} failed: {how}{why(record.diagnosis, rank)}"
-        brief = f"{first.node.state.label} failed: {how}."
         first.node.put("failed", detail=how)
-        if was_ready:
-            advice = "The others may hang: stop, and launch again."
-            record.put("failed", f"{message} {advice}", f"{brief} {advice}")
-            return
-        record.message = f"{message} Stopping the others"
+        brief = f"{first.node.state.label} failed: {how}."
+        record.message = f"{brief} Reading its logs"
         record.touch()
         try:
+            message = await self._explained(first, brief)
+            if was_ready:
+                advice = "The others may hang: stop, and launch again."
+                record.put("failed", f"{message} {advice}", f"{brief} {advice}")
+                return
+            record.message = f"{message} Stopping the others"
+            record.touch()
             problems = await to_the_end(self.abort())
         except asyncio.CancelledError:
-            stopped = "The others were stopped."
-            record.put("failed", f"{message} {stopped}", f"{brief} {stopped}")
+            if not was_ready and any(r.state not in ("failed", "aborted") for r in record.ranks):
+                await to_the_end(self.abort())
+            stopped = "" if was_ready else " The others were stopped."
+            record.put("failed", f"{brief}{stopped}", f"{brief}{stopped}")
             raise
         record.put("failed", " ".join([message, *problems]), " ".join([brief, *problems]))
 
+    async def _explained(self, first: NodeWatch, brief: str) -> str:
+        """Return the failure with what the logs say about it: vLLM's own, and CANN's."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                await first.feed.ended.wait()
+        rank, record = first.node.state.rank, self._record
+        plogs = await plog.fetch_all(self._nodes)
+        record.diagnosis = await diagnose_ranks(
+            record.ranks, record.preset, dead=[rank], plogs=plogs.paths
+        )
+        said = f"{brief.removesuffix('.')}{why(record.diagnosis, rank)}"
+        return " ".join([said, *plogs.problems])
+
     async def abort(self, why: str = "stopped because another node failed") -> list[str]:
         """Stop and remove all of this launch; the nodes that had not failed are aborted."""
-        problems = await remove_all(
+        stopped = await stop_all(
             self._nodes,
             self._record.fence.holds,
+            ports(self._record.preset),
             grace_s=min(_ABORT_S, self._grace_s),
         )
+        forgotten = await self.remember(stopped)
         for node in self._nodes:
-            rank = node.state.rank
-            if rank in problems:
-                blame(node, problems[rank][0])
+            left = stopped.of(node.state.rank)
+            if left and left[0].what == "container":
+                blame(node, left[0].text)
             elif node.state.state != "failed":
-                node.put("aborted", detail=why)
-        return [line for rank in sorted(problems) for line in problems[rank]]
+                node.put("aborted", detail=left[0].text if left else why)
+        return [*stopped.lines, *forgotten]
+
+    async def remember(self, stopped: Stopped) -> list[str]:
+        """Keep on the disk here what a stop has left on nodes; return why that failed, if so."""
+        try:
+            await asyncio.to_thread(pending.note, self._record.preset, stopped)
+        except OSError as error:
+            lost = [left for left in stopped.left if left.what == "container"]
+            return [f"That cannot be remembered here: {error.strerror or error}."] if lost else []
+        return []
 
     async def undo(self, error: BaseException, *, made_anything: bool) -> None:
         """After a start that failed: name the node, take away what was made, even if cancelled."""

@@ -6,16 +6,20 @@ is idempotent, so that it is simply done once more (ssh.md, "Supervising").
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from wizard.errors import ConnectionLost, LaunchError, NotPermitted
+from wizard.errors import ConnectionLost, LaunchError, NotPermitted, Unreachable
 from wizard.launch.runtime import Listing, Runtime, denied, engine_error, parse_listing
 from wizard.launch.state import RankState
 from wizard.remote.api import Completed, Remote, Root
 
 T = TypeVar("T")
 QUICK_S = 15.0  # asking: an engine that answers slower than this is as good as not answering
+RECONNECT_S = 20.0  # to a node in the midst of a step: a jump host that restarts takes that long
+_RETRY_S = 1.0
 SLOW_S = 120.0  # making and starting: dockerd under load takes its time
 
 
@@ -29,7 +33,7 @@ class NodeEngine:
         self._root: Root = "no"  # until the engine says that our user may not use it
 
     async def run(self, command: str, timeout_s: float) -> Completed:
-        """Run an idempotent command, once more when the connection broke meanwhile."""
+        """Run an idempotent command, again when the connection broke meanwhile."""
         return await self.again(lambda: self.permitted(command, timeout_s))
 
     def stream(self, command: str) -> AsyncIterator[bytes]:
@@ -54,20 +58,35 @@ class NodeEngine:
         self._root = "must"
         return done
 
-    async def again(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Do an idempotent step, once more when the connection broke meanwhile."""
+    async def again(
+        self, step: Callable[[], Awaitable[T]], *, patience_s: float | None = None
+    ) -> T:
+        """Do an idempotent step; when the connection broke meanwhile, again until it holds.
+
+        Raises:
+            RemoteError: the node was not reached to begin with, or not again within
+                ``patience_s`` (None: RECONNECT_S).
+        """
         try:
             return await step()
         except ConnectionLost:
-            return await step()
+            patience_s = RECONNECT_S if patience_s is None else patience_s
+            late = time.monotonic() + patience_s
+        while True:
+            try:
+                return await step()
+            except (ConnectionLost, Unreachable):
+                if time.monotonic() > late:
+                    raise
+            await asyncio.sleep(_RETRY_S)
 
     async def containers(self, command: str) -> Listing:
-        """Ask by one of the runtime's listing commands.
+        """Ask by one of the runtime's listing commands, twice at most: who waits asks again.
 
         Raises:
             LaunchError: the engine could not be asked.
         """
-        done = await self.run(command, QUICK_S)
+        done = await self.again(lambda: self.permitted(command, QUICK_S), patience_s=0.0)
         label, program = self.state.label, self.runtime.program
         return parse_listing(done, where=label, program=program)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch.clocks import ask_clock
+from wizard.launch.fence import Fence
 from wizard.launch.lines import LineReader
 from wizard.launch.loadprobe import load_now
 from wizard.launch.lookback import fetch_signs
@@ -36,6 +37,12 @@ async def _ask(node: LaunchNode) -> Answer:
         return [c for c in (await node.listing()).containers if c.launch]
     except (RemoteError, LaunchError) as error:
         return error
+
+
+def held_by(fence: Fence, answer: Answer) -> Container | None:
+    """Return the container of one launch on a node, None when it has none or was not asked."""
+    found = answer if isinstance(answer, list) else []
+    return next(filter(fence.holds, found), None)
 
 
 def newest(answers: Sequence[Answer]) -> Container | None:

@@ -88,6 +88,8 @@ class Container:
         words = f"exited with code {self.exit_code}"
         if self.exit_code > 128:
             words += f" (signal {self.exit_code - 128})"
+        elif self.exit_code == 0:
+            words += ", though nobody stopped it here"
         return f"{words}: {self.error}" if self.error else words
 
 

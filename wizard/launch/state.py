@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wizard.launch.metrics import Load
 from wizard.launch.progress import Phase, Stage
 from wizard.logbuffer import LogBuffer
+
+if TYPE_CHECKING:
+    from wizard.launch.pending import Pending
 
 KEPT_LINES = 10_000  # of a node's log in memory; the whole is in a file
 
@@ -108,6 +111,7 @@ class StatusReport:
     model: str
     nodes: tuple[NodeStatus, ...]
     load: Load | None = None
+    pending: tuple[Pending, ...] = ()  # stops that were not done, from here
 
     @property
     def exit_status(self) -> int:
@@ -138,6 +142,7 @@ class StatusReport:
                 }
                 for node in self.nodes
             ],
+            "stop_pending": [asdict(stop) for stop in self.pending],
         }
 
     def to_text(self) -> str:
@@ -155,4 +160,5 @@ class StatusReport:
             if len(self.load.engines) > 1:
                 each = sorted(self.load.engines.items())
                 lines += [f"    engine {number}: {load.words()}" for number, load in each]
+        lines += [f"  {stop.sentence()}" for stop in self.pending]
         return "\n".join(lines) + "\n"

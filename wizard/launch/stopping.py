@@ -1,69 +1,142 @@
-"""Stopping: the API node first, then the workers, each verified. Safe to repeat."""
+"""Stopping: the API node first, then the workers, each verified. Safe to repeat.
+
+Verified is: our containers are gone, node 0's ports are closed, the NPUs' memory is free. What is,
+or may be, left is told with its node, never taken for done.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from wizard.errors import LaunchError, RemoteError
+from wizard.launch import freed
 from wizard.launch.node import LaunchNode
 from wizard.launch.runtime import STOP_S, Container
 from wizard.launch.together import together
 
-CLOSE_S = 15.0  # a closed listener can linger while its process is torn down
-_CLOSE_POLL_S = 0.5
+_ROUNDS = 2  # somebody may start a container between our stop and our rm
 Choose = Callable[[Container], bool]
 
 
-async def remove_all(
-    nodes: Sequence[LaunchNode], choose: Choose, *, grace_s: int = STOP_S
-) -> dict[int, list[str]]:
-    """Stop and remove our containers that ``choose`` takes: rank 0 first, then the others.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is, or may be, left on a node: a ``container`` of ours, or what one has ``held``."""
 
-    Returns the problems by rank, empty for a node that is verified clean.
+    rank: int
+    what: Literal["container", "held"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """How a stop went. ``notes`` say what could not be verified and is no problem by itself."""
+
+    left: tuple[Left, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What is left, in sentences."""
+        return [left.text for left in self.left]
+
+    def of(self, rank: int) -> list[Left]:
+        """Return what is left on one node."""
+        return [left for left in self.left if left.rank == rank]
+
+
+@dataclass(slots=True)
+class _Cleared:
+    """What was done on one node."""
+
+    node: LaunchNode
+    left: list[Left] = field(default_factory=list)
+    had: list[Container] = field(default_factory=list)
+
+    @property
+    def ran(self) -> bool:
+        """Whether a container of ours has run there, as far as we know."""
+        if self.had:
+            return any(not container.unstarted for container in self.had)
+        return bool(self.node.state.container)  # it was removed under us
+
+    @property
+    def npus(self) -> frozenset[int] | None:
+        """The NPUs that our containers had there; None for all."""
+        known = [container.npus for container in self.had]
+        found = frozenset[int]().union(*(npus for npus in known if npus is not None))
+        return None if not known or None in known else found
+
+
+async def stop_all(
+    nodes: Sequence[LaunchNode],
+    choose: Choose,
+    ports: Mapping[int, str],
+    *,
+    grace_s: int = STOP_S,
+) -> Stopped:
+    """Stop and remove our containers that ``choose`` takes, and see that what they held is free.
+
+    Args:
+        nodes: in rank order: node 0 serves the API, and goes first.
+        choose: which of the preset's containers.
+        ports: those that node 0 listens on, with what each is for.
+        grace_s: seconds from TERM to KILL.
     """
-    if not nodes:
-        return {}
-    head, workers = nodes[0], nodes[1:]
-    problems = {head.state.rank: await remove_on(head, choose, grace_s=grace_s)}
-    found = await together(remove_on(node, choose, grace_s=grace_s) for node in workers)
-    problems |= {node.state.rank: list_ for node, list_ in zip(workers, found, strict=True)}
-    return {rank: list_ for rank, list_ in problems.items() if list_}
+    head, *workers = nodes
+    cleared = [await _clear(head, choose, grace_s)]
+    cleared += await together(_clear(node, choose, grace_s) for node in workers)
+    clean = [one for one in cleared if one.ran and not one.left]
+    left = [left for one in cleared for left in one.left]
+    notes: list[str] = []
+    checks = [_idle(one, notes) for one in clean]
+    checks += [_closed(one.node, ports) for one in clean if one.node is head]
+    for found in await together(checks):
+        left += found
+    return Stopped(tuple(sorted(left, key=lambda one: one.rank)), tuple(notes))
 
 
-async def remove_on(node: LaunchNode, choose: Choose, *, grace_s: int = STOP_S) -> list[str]:
-    """Stop and remove our containers on one node and look again; return the problems.
+async def _clear(node: LaunchNode, choose: Choose, grace_s: int) -> _Cleared:
+    """Stop and remove our containers on one node and look again.
 
     A node out of reach is a problem, never a success: something may be left there.
     """
+    done, rank = _Cleared(node), node.state.rank
+    problems: list[str] = []
     try:
-        problems: list[str] = []
-        for container in filter(choose, (await node.listing()).containers):
-            problems += await node.remove(container, grace_s=grace_s)
-        left = [c for c in (await node.listing()).containers if choose(c)]
+        done.had = still = [*filter(choose, (await node.listing()).containers)]
+        for _ in range(_ROUNDS):
+            problems.clear()
+            for container in still:
+                problems += await node.remove(container, grace_s=grace_s)
+            still = [*filter(choose, (await node.listing()).containers)] if still else []
     except (RemoteError, LaunchError) as error:
         if isinstance(error, RemoteError):
             node.put("unreachable")
-        return [f"a container of {node.preset} may be left on {node.state.label}: {error}"]
-    problems += [f"{c.name} is still on {node.state.label}, {c.status}." for c in left]
-    # what complained on the way does not matter once the container is verifiably gone
-    return problems if left else []
+        done.left = [Left(rank, "container", f"{_maybe(node, done.had)}: {error}")]
+        return done
+    if still:  # what complained on the way does not matter once the container is verifiably gone
+        problems += [f"{c.name} is still on {node.state.label}, {c.status}." for c in still]
+        done.left = [Left(rank, "container", text) for text in problems]
+    return done
 
 
-async def closed(node: LaunchNode, ports: Mapping[int, str]) -> list[str]:
-    """Wait until nobody listens on the ports any more; return the problems."""
+def _maybe(node: LaunchNode, had: Iterable[Container]) -> str:
+    """Say what may be left on a node that cannot be asked."""
+    names = " and ".join(f"{c.name} (launch {c.launch})" for c in had)
+    what = f"the container {names}" if names else f"a container of {node.preset}"
+    return f"{what} may be left on {node.state.label}, with its NPUs held"
+
+
+async def _idle(one: _Cleared, notes: list[str]) -> list[Left]:
     try:
-        open_ports: Iterable[int] = ports
-        async with asyncio.timeout(CLOSE_S):
-            while True:
-                open_ports = await node.listening(ports)
-                if not open_ports:
-                    return []
-                await asyncio.sleep(_CLOSE_POLL_S)
-    except TimeoutError:
-        return [
-            f"port {port} ({ports[port]}) is still in use on {node.state.label}."
-            for port in open_ports
-        ]
-    except (RemoteError, LaunchError) as error:
-        return [f"whether the ports are closed on {node.state.label} is not known: {error}"]
+        texts = await freed.idle(one.node, one.npus)
+    except freed.NoTool as note:
+        notes.append(note.message)
+        return []
+    return [Left(one.node.state.rank, "held", text) for text in texts]
+
+
+async def _closed(node: LaunchNode, ports: Mapping[int, str]) -> list[Left]:
+    return [Left(node.state.rank, "held", text) for text in await freed.closed(node, ports)]

@@ -6,27 +6,32 @@ their labels. What is here can be thrown away at any time and made again by :met
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 
 from wizard import apikey
 from wizard.deviations import unsupervisable
 from wizard.discovery import is_complete
-from wizard.errors import LaunchError, UsageError
-from wizard.launch import report
+from wizard.errors import LaunchError, UsageError, WizardError
+from wizard.launch import pending, report
 from wizard.launch.conflict import Taken
 from wizard.launch.ending import Ending, blame
 from wizard.launch.fence import Fence, new_fence
-from wizard.launch.gang import RPC_WAIT_S, GangStart, claims, ports
+from wizard.launch.gang import GangStart, claims
+from wizard.launch.headstart import RPC_WAIT_S
 from wizard.launch.loadprobe import LoadProbe
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
+from wizard.launch.ports import ports
 from wizard.launch.proofread import proofread
 from wizard.launch.record import Record
 from wizard.launch.runtime import STOP_S, Runtime
 from wizard.launch.serving import ServingProbe
 from wizard.launch.state import StatusReport
-from wizard.launch.stopping import closed, remove_all
+from wizard.launch.stopping import stop_all
 from wizard.launch.supervising import Supervision
 from wizard.launch.survey import Survey, survey
 from wizard.launch.together import together
@@ -59,6 +64,7 @@ class Launch(Record):
         ]
         self._watches = self._new_watches()
         self._supervision: Supervision | None = None
+        self._half = False  # found with containers that were made and never started
 
     def plan(self) -> list[str]:
         """Return the steps to show before confirming; nothing is asked of the nodes."""
@@ -114,24 +120,48 @@ class Launch(Record):
         self.started_at = time.time()
         self.diagnosis, self.conflict = None, None
         self.put("starting", "Starting")
-        feeds = [watch.feed for watch in self._watches]
-        gang = GangStart(
-            self.preset,
-            self.fence,
-            self._nodes,
-            feeds,
-            rpc_wait_s=self._rpc_wait_s,
-            fetch_image=self.fetch_image,
-        )
+        gang = self._gang()
         try:
             await gang.run()
         except BaseException as error:
-            self.diagnosis = gang.diagnosis
-            self.conflict = error.holder if isinstance(error, Taken) else None
-            await self._ending().undo(error, made_anything=gang.made_anything)
-            self.brief = gang.brief
+            await self._undo(gang, error, made_anything=gang.made_anything)
             raise
+        await self._settled()
         self.put("waiting", "All nodes run; waiting until the model is served")
+
+    async def _finish_start(self) -> None:
+        """Start what another wizard made and did not start: it was killed, or is still at it.
+
+        Cancelling leaves everything as it is.
+        """
+        gang = self._gang()
+        try:
+            await gang.go_on()
+        except WizardError as error:
+            await self._undo(gang, error, made_anything=True)
+            raise
+        self._half = False
+
+    async def _undo(self, gang: GangStart, error: BaseException, *, made_anything: bool) -> None:
+        self.diagnosis = gang.head.diagnosis
+        self.conflict = error.holder if isinstance(error, Taken) else None
+        await self._ending().undo(error, made_anything=made_anything)
+        self.brief = gang.head.brief
+
+    def _gang(self) -> GangStart:
+        return GangStart(
+            self.preset,
+            self.fence,
+            self._nodes,
+            self._watches[0].feed,
+            rpc_wait_s=self._rpc_wait_s,
+            fetch_image=self.fetch_image,
+        )
+
+    async def _settled(self) -> None:
+        """Whatever an earlier stop may have left is gone: the nodes have just been asked."""
+        with suppress(OSError):
+            await asyncio.to_thread(pending.settle, self.preset, range(len(self._nodes)))
 
     async def restart(self) -> None:
         """Stop what runs of this preset, whoever launched it, and start it anew.
@@ -149,11 +179,15 @@ class Launch(Record):
 
         Cancelling leaves the launch running and no stream behind.
 
+        A launch that was found half started is first started wholly.
+
         Raises:
-            LaunchError: nothing runs that could be followed.
+            LaunchError: nothing runs that could be followed, or the rest could not be started.
         """
         if self.state not in ("waiting", "ready"):
             raise LaunchError(f"nothing to follow: this launch is {self.state}.")
+        if self._half:
+            await self._finish_start()
         probe = ServingProbe(
             self._nodes[0].remote, self.preset, self.touch, interval_s=self._interval_s
         )
@@ -174,12 +208,20 @@ class Launch(Record):
         if len(errors) == len(answers):
             raise errors[0]
         container = report.newest(answers)
-        if container is None or not container.running:
+        if container is None:
             return False
-        self._adopt(Fence.of(container))
+        fence = Fence.of(container)
+        mine = [report.held_by(fence, answer) for answer in answers]
+        there = [found for found in mine if found is not None]
+        half = len(there) == len(mine) and any(found.unstarted for found in there)
+        if not (container.running or half):
+            return False
+        self._adopt(fence)
+        self._half = half
         self.started_at = container.started_at or time.time()
         self._watches = self._new_watches(found=True)
-        for node, answer in zip(self._nodes, answers, strict=True):
+        for node, answer, found in zip(self._nodes, answers, mine, strict=True):
+            node.state.container = found.id if found is not None else ""
             if isinstance(answer, Exception):
                 node.put("unreachable", "", str(answer))
             else:
@@ -196,27 +238,35 @@ class Launch(Record):
         if self._supervision is not None:
             self._supervision.leave()
         self.message = "Stopping"
-        problems = await remove_all(self._nodes, lambda c: bool(c.launch), grace_s=self._grace_s)
-        if 0 not in problems and self.ranks[0].container:
-            late = await closed(self._nodes[0], ports(self.preset))
-            problems |= {0: late} if late else {}
+        ending = self._ending()
+        stopped = await stop_all(
+            self._nodes, lambda c: bool(c.launch), ports(self.preset), grace_s=self._grace_s
+        )
+        problems = [*stopped.lines, *await ending.remember(stopped)]
         for node in self._nodes:
-            if node.state.rank in problems:
-                blame(node, problems[node.state.rank][0])
+            left = stopped.of(node.state.rank)
+            if left and left[0].what == "container":
+                blame(node, left[0].text)
             elif node.state.state not in ("failed", "aborted"):
-                node.put("stopped", "", "")
+                node.put("stopped", "", left[0].text if left else "")
         if self.preset.serve.api_key and not problems:
-            await self._ending().drop_key()
+            await ending.drop_key()
             apikey.forget(self.preset)
-        self.put("failed" if problems else "stopped", "Stopped on every node")
-        lines = [line for rank in sorted(problems) for line in problems[rank]]
-        if lines:
-            self.message = "; ".join(lines)
-        return lines
+        done = " ".join(["Stopped on every node.", *stopped.notes]).removesuffix(".")
+        self.put("failed" if problems else "stopped", " ".join(problems) or done)
+        return problems
 
     async def status(self) -> StatusReport:
-        """Ask every node what runs there, and node 0 whether it serves. Changes nothing here."""
-        return await report.status(self._nodes, self.preset)
+        """Ask every node what runs there, and node 0 whether it serves. Changes no state here.
+
+        A pending stop of a node that turns out to have nothing of the preset is forgotten.
+        """
+        found = await report.status(self._nodes, self.preset)
+        gone = [node.rank for node in found.nodes if node.state == "absent"]
+        with suppress(OSError):
+            await asyncio.to_thread(pending.settle, self.preset, gone)
+        left = await asyncio.to_thread(pending.of_preset, self.preset.name)
+        return replace(found, pending=tuple(left))
 
     def logs(self, rank: int, *, follow: bool = False) -> AsyncIterator[str]:
         """Yield the serve log of one node from its start, cleaned for display.

@@ -16,9 +16,10 @@ from wizard.launch.feed import LogFeed
 from wizard.launch.logfile import log_path
 from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase
-from wizard.launch.runtime import Listing
+from wizard.launch.runtime import Container, Listing
 
 INTERVAL_S = 2.0
+ANSWER_S = 2.5  # a node that has not answered for so long is told as out of reach, within 5 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class NodeWatch:
         self._interval_s = interval_s
         self._ask_now = asyncio.Event()
         self._known = asyncio.Event()  # the container is there and was started
+        self._first: tuple[float | None, int] | None = None  # its start, and restarts before it
 
     async def run(self) -> None:
         """Follow the log, ask for the container's state and for the node's time, side by side."""
@@ -59,12 +61,18 @@ class NodeWatch:
 
     async def ask(self) -> None:
         """Ask for the container's state once. A node out of reach is unreachable, not dead."""
-        node = self.node
+        told = f"no answer for {ANSWER_S:g} s; asked on"
+        late = asyncio.get_running_loop().call_later(ANSWER_S, self._out_of_reach, told)
         try:
-            self._saw(await node.listing())
+            self._saw(await self.node.listing())
         except (RemoteError, LaunchError) as error:
-            if self.death is None:
-                node.put("unreachable", detail=str(error))
+            self._out_of_reach(str(error))
+        finally:
+            late.cancel()
+
+    def _out_of_reach(self, why: str) -> None:
+        if self.death is None:
+            self.node.put("unreachable", detail=why)
 
     async def _keep_asking(self) -> None:
         while self.death is None:
@@ -102,17 +110,24 @@ class NodeWatch:
         if container.started_at is not None:
             self.node.state.begin(Phase.CONTAINER, container.started_at)
             self.node.state.moved(container.started_at)
-        if container.running:
-            self._runs()
+        first = self._first or (container.started_at, container.restarts)
+        self._first = first
+        if container.running and (container.started_at, container.restarts) == first:
+            self._runs(container)
+            return
+        if container.running:  # alone in a gang it never finds the others again
+            self._died(_restarted(container, listing.clock))
             return
         age = None
         if listing.clock is not None and container.finished_at is not None:
             age = listing.clock - container.finished_at
         self._died(Death(container.how_it_ended(), age, time.time()))
 
-    def _runs(self) -> None:
+    def _runs(self, container: Container) -> None:
         node, stage = self.node, self.feed.parser.stage
-        if node.state.state == "unreachable":
+        if container.status == "paused":
+            self._out_of_reach(f"{container.name} is paused: somebody froze it on the node")
+        elif node.state.state == "unreachable":
             node.put("running", stage.title, stage.detail)
         elif node.state.state in ("pending", "starting", ""):
             node.put("running")
@@ -121,6 +136,15 @@ class NodeWatch:
         if self.death is None:
             self.death = death
             self.node.touch()
+
+
+def _restarted(container: Container, clock: float | None) -> Death:
+    """Return the death of a container that runs again; when it ended is told by its new start."""
+    age = None
+    if clock is not None and container.started_at is not None:
+        age = clock - container.started_at
+    before = f" after it {container.how_it_ended()}" if container.exit_code else ""
+    return Death(f"its container was restarted{before}", age, time.time())
 
 
 def first_to_fail(watches: Iterable[NodeWatch]) -> NodeWatch | None:

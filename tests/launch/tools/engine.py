@@ -89,6 +89,8 @@ def change(name, status):
         state |= {"Status": "running", "StartedAt": now()}
     elif status == "exited" and state["Status"] == "running":
         state |= {"Status": "exited", "FinishedAt": now(), "ExitCode": 143}
+        if not (HOME / "squatter").exists():  # what it listened on closes with it
+            (HOME / "ports").unlink(missing_ok=True)
     put(entry)
     print(name)
 
