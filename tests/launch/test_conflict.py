@@ -169,3 +169,13 @@ async def test_a_retry_is_a_launch_of_its_own(fleet: FakeFleet) -> None:
     await asyncio.wait_for(task, 10)
     assert work.launch_id != failed
     assert (fleet.nodes[0].home / ".v32-wizard/launches" / failed).is_dir()
+
+
+async def test_nothing_without_our_token_is_touched(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    impostor = launch(fleet)
+    impostor._adopt(Fence(work.launch_id, "another"))
+    with pytest.raises(Taken):
+        await impostor.start()
+    assert await impostor._ending().abort() == []
+    assert [n.status for n in fleet.nodes] == ["running", "running"]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
-from tests.launch.bench import FakeFleet, preset
+import pytest
+
+from tests.launch.bench import FakeFleet, preset, until
+from wizard.launch import watch as watching
 from wizard.launch.feed import LogFeed
 from wizard.launch.fence import Fence
 from wizard.launch.node import LaunchNode
-from wizard.launch.runtime import Runtime
+from wizard.launch.runtime import Listing, Runtime
 from wizard.launch.state import RankState
 from wizard.launch.watch import Death, NodeWatch, first_to_fail
 
@@ -75,3 +79,54 @@ async def test_out_of_reach_is_not_dead(tmp_path: Path) -> None:
     assert it.death.reason == "exited with code 3"
     assert it.death.age_s is not None
     assert 6 <= it.death.age_s <= 9
+
+
+async def test_a_silent_node_is_out_of_reach_before_its_connection_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "ANSWER_S", 0.05)
+    fleet = FakeFleet(preset(), tmp_path)
+    fleet.nodes[0].stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+    it, gate = watch(fleet, 0), asyncio.Event()
+    listing = it.node.listing
+
+    async def late() -> Listing:
+        await gate.wait()
+        return await listing()
+
+    monkeypatch.setattr(it.node, "listing", late)
+    asked = asyncio.create_task(it.ask())
+    await until(lambda: it.node.state.state == "unreachable")
+    assert it.node.state.detail == "no answer for 0.05 s; asked on"
+    gate.set()
+    await asyncio.wait_for(asked, 10)
+    assert (it.node.state.state, it.death) == ("running", None)
+
+
+@pytest.mark.parametrize(
+    "change", [{"State": {"StartedAt": "2026-11-20T10:00:09Z"}}, {"RestartCount": 1}], ids=str
+)
+async def test_a_container_that_was_restarted_is_a_death(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    node, it = fleet.nodes[0], watch(fleet, 0)
+    node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+    await it.ask()
+    assert it.death is None
+    entry = node.container
+    node.put(entry | change | {"State": entry["State"] | change.get("State", {})})
+    await it.ask()
+    assert it.death is not None
+    assert it.death.reason == "its container was restarted"
+
+
+async def test_a_frozen_container_is_no_death_and_not_up(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    node, it = fleet.nodes[0], watch(fleet, 0)
+    node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+    entry = node.container
+    node.put(entry | {"State": entry["State"] | {"Status": "paused"}})
+    await it.ask()
+    assert (it.node.state.state, it.death) == ("unreachable", None)
+    assert "paused" in it.node.state.detail

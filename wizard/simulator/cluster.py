@@ -136,6 +136,7 @@ class SimulatedCluster:
             for port in fault.ports:
                 self._squatters.append(await asyncio.start_server(_ignore, node.address, port))
         self.daemon = Daemon(self.world, self.directory, self._environment)
+        self.daemon.cut = self.cut
         self._tools = ToolServer(self.world, self.daemon.command, self.daemon.users)
         self._tool_port = await self._tools.start()
         await self._start_ssh()
@@ -226,6 +227,18 @@ class SimulatedCluster:
                 file.write(text)
 
     # --- the end ---------------------------------------------------------------------------
+
+    def cut(self, rank: int) -> None:
+        """Cut all SSH connections to a node; it can be reached again at once."""
+        self._servers[rank].cut()
+
+    async def take_away(self, rank: int) -> None:
+        """Put a node out of reach: its SSH server is gone, its containers go on."""
+        await self._servers[rank].stop()
+
+    async def bring_back(self, rank: int) -> None:
+        """Let a node that was taken away be reached again."""
+        await self._servers[rank].start(SSH_PORT)
 
     async def _start_janitor(self) -> None:
         files = [str(self._preset_out.absolute())] if self._preset_out else []

@@ -159,11 +159,27 @@ class NodeFault(_Strict):
 
 
 class LaunchFault(_Strict):
-    """What ``vllm serve`` does on a node once it has reached a stage."""
+    """What ``vllm serve`` does on a node once it has reached a stage.
+
+    ``exits``: with code 0, without a word. ``hccl_port``: HCCL's port is taken, which only CANN's
+    own log (plog) says.
+    """
 
     node: Rank
     at: Literal["start", "load", "graph", "serving"]
-    does: Literal["out_of_memory", "killed", "hangs"]
+    does: Literal["out_of_memory", "killed", "hangs", "exits", "hccl_port"]
+
+
+class Drop(_Strict):
+    """All SSH connections to a node are cut, once, at a command of its container engine.
+
+    ``when``: ``before`` the command, which is then not carried out, or ``after`` it, so that its
+    answer gets lost.
+    """
+
+    node: Rank
+    command: Literal["create", "start", "stop", "rm", "ps"]
+    when: Literal["before", "after"] = "after"
 
 
 class Scenario(_Strict):
@@ -179,6 +195,7 @@ class Scenario(_Strict):
     pairs: tuple[PairFault, ...] = ()
     nodes: tuple[NodeFault, ...] = ()
     launch: tuple[LaunchFault, ...] = ()
+    drops: tuple[Drop, ...] = ()
 
     def node_fault(self, rank: int) -> NodeFault:
         """Return what is wrong with a node as a whole; a faultless answer when nothing is."""
@@ -241,6 +258,7 @@ def check_fits(scenario: Scenario, origin: str, series: Series, nodes: int) -> N
         others = (*f.host.no_route_to, *filter(None, [f.host.same_machine_as]))
         places += [(f"nodes[{i}].host", rank, 0) for rank in others]
     places += [(f"launch[{i}]", f.node, 0) for i, f in enumerate(scenario.launch)]
+    places += [(f"drops[{i}]", f.node, 0) for i, f in enumerate(scenario.drops)]
     for key, node, device in places:
         if node >= nodes:
             have = "only node 0" if nodes == 1 else f"nodes 0 to {nodes - 1}"

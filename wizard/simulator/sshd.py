@@ -62,12 +62,16 @@ class NodeServer:
             **_QUIET,
         )
 
+    def cut(self) -> None:
+        """Cut all connections; new ones can be made."""
+        for connection in list(self.connections):
+            connection.abort()
+
     async def stop(self) -> None:
         """Cut all connections and stop to listen."""
         if self._listener is not None:
             self._listener.close()
-        for connection in list(self.connections):
-            connection.abort()
+        self.cut()
         await asyncio.sleep(0)
 
     def reach(self, host: str) -> str | None:

@@ -15,6 +15,7 @@ from wizard.simulator.containers.container import Container
 from wizard.simulator.containers.options import SAYS, BadOptions, Options, Refused, parse
 from wizard.simulator.containers.spec import read_spec
 from wizard.simulator.containers.template import TemplateError, render
+from wizard.simulator.scenario import Drop
 from wizard.simulator.state import SimNode, World
 from wizard.simulator.toolserver import Call
 
@@ -29,6 +30,8 @@ class Daemon:
         self._directory = directory
         self._environment = environment
         self.containers: dict[int, list[Container]] = {n.rank: [] for n in world.nodes}
+        self.cut: Callable[[int], None] = lambda _rank: None  # the SSH connections of a node
+        self._drops = list(world.scenario.drops)
 
     def users(self, node: SimNode) -> dict[int, int]:
         """Return which NPUs are held by a running container: device → pid."""
@@ -49,6 +52,15 @@ class Daemon:
 
     async def command(self, call: Call) -> int:
         """Carry out one docker command; return its exit code."""
+        drop = next((d for d in self._drops if _meant(d, call)), None)
+        if drop is None:
+            return await self._command(call)
+        self._drops.remove(drop)
+        code = await self._command(call) if drop.when == "after" else 1
+        self.cut(call.node.rank)
+        return code
+
+    async def _command(self, call: Call) -> int:
         tty, *argv = call.argv
         if (refused := await image_commands.engine_trouble(call, argv)) is not None:
             return refused
@@ -281,6 +293,10 @@ class Daemon:
         "exec": _exec,
         "info": _info,
     }
+
+
+def _meant(drop: Drop, call: Call) -> bool:
+    return drop.node == call.node.rank and drop.command in call.argv[1:2]
 
 
 def _signal(name: str) -> int:

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from wizard.simulator.vllm import arguments as command_line
 from wizard.simulator.vllm import facts as machine
+from wizard.simulator.vllm import plog
 from wizard.simulator.vllm.api import Server
 from wizard.simulator.vllm.console import Voice
 from wizard.simulator.vllm.ranks import FrontEnd, RanksError, Worker, hang
@@ -23,6 +24,13 @@ VERSION = "0.11.0"
 _NPUS_FOR_BF16, _NPUS_FOR_W8A8 = 32, 16
 _WEIGHTS_GB = 43.6
 _STEPS = 20  # redraws of the progress bar
+
+
+_PORT_TAKEN = "socket type[1], listen on ip[29.11.0.43] and specific port[16666] fail, ret[7]"
+_HCCL_FAILED = (  # all that vLLM's own log says: the reason is in the plog alone
+    "RuntimeError: [ERROR] HCCL error in: "
+    "hcclCommInitRootInfoConfig(numRanks, &rootInfo, rank, &config, &comm), error code is 7"
+)
 
 
 def main() -> None:
@@ -306,6 +314,12 @@ class Serve:
             hang()
         elif does == "out_of_memory":
             self._out_of_memory()
+        elif does == "exits":  # as a headless node does that ran out of /dev/shm: code 0, no word
+            sys.stdout.flush()
+            os._exit(0)
+        elif does == "hccl_port":
+            plog.write("HCCL", "transport.cc:88", _PORT_TAKEN)
+            self._die(_HCCL_FAILED, core=True)
 
     def _out_of_memory(self) -> NoReturn:
         self._die(
