@@ -15,6 +15,7 @@ from wizard.launch.conflict import Taken
 from wizard.launch.fence import owner
 from wizard.launch.logfile import launches_dir
 from wizard.presets import Preset
+from wizard.remote import dial
 from wizard.remote.api import Fleet
 from wizard.scripts import image
 from wizard.simulator.cluster import SimulatedCluster
@@ -26,6 +27,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setattr(headstart, "_POLL_S", 0.1)
+    monkeypatch.setattr(dial, "_DROPPED_S", (0.1,))  # of a connection that is refused: tried again
 
 
 def launch(fleet: Fleet, preset: Preset) -> Launch:
