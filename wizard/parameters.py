@@ -54,6 +54,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("port", "API port", ("serve", "port"), int),
     Parameter("rpc_port", "RPC port", ("serve", "rpc_port"), int),
     Parameter("api_key", "API key wanted", ("serve", "api_key"), switch=True),
+    Parameter("probe_s", "Probe every (s)", ("serve", "probe_s"), int),
     Parameter("model", "Model path", ("serve", "model")),
     _argument("Max model length", "--max-model-len"),
     _argument("Max sequences", "--max-num-seqs"),

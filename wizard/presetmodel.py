@@ -195,7 +195,10 @@ class NodeSpec(_Model):
 
 
 class ServeSpec(_Model):
-    """What differs from the recipe. ``None`` in args and env drops the recipe's own."""
+    """What differs from the recipe. ``None`` in args and env drops the recipe's own.
+
+    ``probe_s``: seconds between requests for one token, which tell a hanging engine; None: off.
+    """
 
     model: Annotated[Text, _matching(r"[^-].*", "a path; it must not begin with a dash")] | None = (
         None
@@ -205,6 +208,7 @@ class ServeSpec(_Model):
     args: Annotated[dict[str, Any], AfterValidator(_args)] = {}
     env: Annotated[dict[str, Any], AfterValidator(_env)] = {}
     api_key: Annotated[bool, BeforeValidator(_switch)] = False
+    probe_s: Annotated[int, Field(ge=60, le=86400)] | None = None
 
 
 class ContainerSpec(_Model):

@@ -55,6 +55,7 @@ def recipe_values(preset: Preset) -> dict[str, RecipeValue]:
         "shm_size": _shm(bare),
         "mounts": RecipeValue("", why="SOURCE:DESTINATION[:ro], one per line"),
         "api_key": RecipeValue("no"),
+        "probe_s": RecipeValue("", why="off; a request for one token as often, while it serves"),
         "strict_guide": RecipeValue("", why="no; yes: for use by hand, not to be launched"),
         "deviations": RecipeValue("", why=f"one per line: {', '.join(switches())}"),
         "args": RecipeValue("", why="--name value, --name, or drop --name; one per line"),

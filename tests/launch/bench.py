@@ -255,6 +255,8 @@ class FakeFleet:
     def __init__(self, preset: Preset, folder: Path) -> None:
         self.preset = preset
         self.nodes = [FakeNode(node, folder) for node in preset.cluster.nodes]
+        self.hangs = False  # requests for tokens are never answered
+        self.tokens = 0  # requests for them
 
     @property
     def remotes(self) -> Sequence[FakeNode]:
@@ -268,11 +270,16 @@ class FakeFleet:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Node 0 serves while the block runs: /health and /v1/models."""
+        """Node 0 serves while the block runs: /health, /v1/models, and a token unless it hangs."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
+            asked = await reader.readuntil(b"\r\n\r\n")
             body = json.dumps({"data": [{"id": served_model(self.preset)}]}).encode()
+            if b"/v1/completions" in asked:
+                body = b'data: {"choices": [{"text": "1"}]}\n\ndata: [DONE]\n\n'
+                self.tokens += 1
+                if self.hangs:
+                    await reader.read()  # until the caller gives up
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             writer.write(head.encode() + body)
             await writer.drain()

@@ -26,6 +26,7 @@ class Record:
         started_at: epoch seconds; None before the start.
         ranks: one per node.
         load: what the model does, by its own figures, while it serves; else None.
+        trouble: why a launch that served does not now, by a request for one token; else "".
         fence: what marks its containers.
         conflict: who holds what it needs, when that is why it did not start. ``what`` is "preset"
             when the same preset is launched already: then it can be attached to, or restarted.
@@ -43,6 +44,7 @@ class Record:
         self.started_at: float | None = None
         self.ranks = [RankState(node.rank, node.host) for node in preset.cluster.nodes]
         self.load: Load | None = None
+        self.trouble = ""
         self.changed = asyncio.Event()
         self.conflict: Holder | None = None
         self._ready = asyncio.Event()

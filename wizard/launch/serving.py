@@ -17,6 +17,7 @@ from wizard.remote.api import Remote
 from wizard.scripts import api_port, served_model
 
 INTERVAL_S = 2.0
+_MISSES = 2  # answers that must be bad, one after the other, before it counts as not serving
 _CALM = 5  # times rarer once it serves: every question is a line in node 0's log
 
 
@@ -52,6 +53,7 @@ class ServingProbe:
         interval_s: float = INTERVAL_S,
     ) -> None:
         self.serving = False
+        self._missed = 0
         self._remote, self._preset, self._touch = remote, preset, touch
         self._key = apikey.current(preset)  # here, so that a bad one is said before the asking
         self._interval_s = interval_s
@@ -64,7 +66,8 @@ class ServingProbe:
                     client = ChatClient(socket, key=self._key)
                     while True:
                         self._saw(await self._ask(client))
-                        await asyncio.sleep(self._interval_s * (_CALM if self.serving else 1))
+                        calm = self.serving and not self._missed
+                        await asyncio.sleep(self._interval_s * (_CALM if calm else 1))
             except RemoteError:
                 self._saw(False)
             await asyncio.sleep(self._interval_s)
@@ -78,6 +81,9 @@ class ServingProbe:
             return False
 
     def _saw(self, serving: bool) -> None:
+        self._missed = 0 if serving else self._missed + 1
+        if self.serving and 0 < self._missed < _MISSES:
+            return
         if serving != self.serving:
             self.serving = serving
             self._touch()

@@ -35,6 +35,7 @@ class Supervision:
         self._record, self._nodes, self._watches = record, nodes, watches
         self._probe, self._ending = probe, ending
         self._left = False
+        self._has_served = False
 
     def leave(self) -> None:
         """End the supervision: what happens to the containers from now on is no failure."""
@@ -69,16 +70,37 @@ class Supervision:
             await record.changed.wait()
 
     def _judge(self) -> None:
-        """Decide whether the launch is ready: the API serves, and every rank's container runs."""
-        record = self._record
+        """Decide whether the launch is ready: the API serves, and every rank's container runs.
+
+        One that was, and does not answer now, waits again: nothing is ended on a guess.
+        """
+        record, head = self._record, self._record.ranks[0]
         up = all(rank.state in ("running", "ready") for rank in record.ranks)
-        if record.state == "waiting" and self._probe.serving and up:
-            took = time.time() - (record.started_at or time.time())
+        if record.state == "waiting" and self._probe.serving and up and not record.trouble:
             for node in self._nodes:
                 node.put("ready", "ready", "")
-            model = served_model(record.preset)
-            record.put("ready", f"{model} is served by {record.ranks[0].label} after {took:.0f} s")
+            record.put("ready", self._served())
+            self._has_served = True
+        elif record.state == "ready" and record.trouble:
+            self._mute(record.trouble)
+        elif record.state == "ready" and not self._probe.serving and head.state == "ready":
+            self._mute("its API has stopped to answer.")
         elif record.state == "ready":
             for node in self._nodes:
                 if node.state.state == "running":  # back after it was out of reach
                     node.put("ready", "ready", "")
+
+    def _served(self) -> str:
+        record = self._record
+        name, label = served_model(record.preset), record.ranks[0].label
+        if self._has_served:
+            return f"{name} is served by {label} again"
+        took = time.time() - (record.started_at or time.time())
+        return f"{name} is served by {label} after {took:.0f} s"
+
+    def _mute(self, why: str) -> None:
+        """Node 0 does not answer any more, though all containers run."""
+        head = self._nodes[0]
+        head.put("running", detail=why)
+        advice = "All containers run. If it stays so: stop, and launch again."
+        self._record.put("waiting", f"{head.state.label} does not serve: {why} {advice}")

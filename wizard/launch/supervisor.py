@@ -22,6 +22,7 @@ from wizard.launch.ending import Ending, blame
 from wizard.launch.fence import Fence, new_fence
 from wizard.launch.gang import GangStart, claims
 from wizard.launch.headstart import RPC_WAIT_S
+from wizard.launch.heartbeat import Heartbeat
 from wizard.launch.loadprobe import LoadProbe
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
@@ -118,7 +119,7 @@ class Launch(Record):
             self._adopt(new_fence())
         self._watches = self._new_watches()
         self.started_at = time.time()
-        self.diagnosis, self.conflict = None, None
+        self.diagnosis, self.conflict, self.trouble = None, None, ""
         self.put("starting", "Starting")
         gang = self._gang()
         try:
@@ -191,9 +192,12 @@ class Launch(Record):
         probe = ServingProbe(
             self._nodes[0].remote, self.preset, self.touch, interval_s=self._interval_s
         )
-        load = LoadProbe(self._nodes[0].remote, self)
+        head = self._nodes[0].remote
+        beside = [LoadProbe(head, self).run]
+        if (every_s := self.preset.serve.probe_s) is not None:
+            beside.append(Heartbeat(head, self, every_s).run)
         self._supervision = Supervision(
-            self, self._nodes, self._watches, probe, self._ending(), beside=[load.run]
+            self, self._nodes, self._watches, probe, self._ending(), beside=beside
         )
         await self._supervision.run(until_ready=until_ready)
 
