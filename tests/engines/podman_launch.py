@@ -242,6 +242,58 @@ async def test_an_image_that_one_node_has_not(lab: PodmanLab) -> None:
     lab.nothing_left()
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["tar", "tar.gz"])
+async def test_an_image_is_loaded_from_an_archive_where_it_is_missing(
+    lab: PodmanLab, packed: bool
+) -> None:
+    archive = "/srv/image.tar.gz" if packed else "/srv/image.tar"
+    preset = lab.preset(image_archive=archive)
+    worker, reference = lab.nodes[1], image(preset)
+    worker.run(f"mkdir -p /srv && podman save -q -o /srv/image.tar {reference}")
+    worker.run("gzip -1 /srv/image.tar" if packed else "true")
+    worker.run(f"podman rmi {reference}")
+    async with fleet_of(preset) as fleet:
+        work = launch_of(fleet, preset)
+        with pytest.raises(LaunchError, match="Node 1: the image is not on the node"):
+            await work.start()
+        work.fetch_image = True
+        await work.start()
+        assert await states(work) == ["running", "running"]
+        assert await work.stop() == []
+    lab.nothing_left()
+
+
+async def test_archives_that_podman_cannot_load(lab: PodmanLab) -> None:
+    preset = lab.preset(image_archive="/srv/image.tar")
+    worker, reference = lab.nodes[1], image(preset)
+    worker.run(f"mkdir -p /srv && podman tag {reference} localhost/other:1")
+    worker.run("podman save -q -o /srv/image.tar localhost/other:1")
+    worker.run(f"podman rmi {reference} localhost/other:1")
+    async with fleet_of(preset) as fleet:
+        work = launch_of(fleet, preset)
+        work.fetch_image = True
+        with pytest.raises(LaunchError, match=rf"holds localhost/other:1, not {reference}"):
+            await work.start()
+        worker.run("truncate -s 5000 /srv/image.tar")
+        with pytest.raises(LaunchError, match=r"node 1 .*is no image, or not whole"):
+            await work.start()
+        worker.run("rm /srv/image.tar")
+        with pytest.raises(LaunchError, match=r"cannot be read on node 1 .*: no such file"):
+            await work.start()
+    lab.nothing_left()
+
+
+async def test_a_registry_that_cannot_be_reached(lab: PodmanLab) -> None:
+    preset = lab.preset()
+    lab.nodes[1].run(f"podman rmi {image(preset)}")
+    async with fleet_of(preset) as fleet:
+        work = launch_of(fleet, preset)
+        work.fetch_image = True
+        with pytest.raises(LaunchError, match=r"node 1 .*cannot reach the registry"):
+            await work.start()
+    lab.nothing_left()
+
+
 async def test_a_mount_that_one_node_has_not(lab: PodmanLab) -> None:
     preset = lab.preset()
     missing = "/usr/local/Ascend/driver/version.info"
