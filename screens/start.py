@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -15,6 +16,7 @@ from screens.base import Goto, StepScreen
 from screens.widgets.palette import plain
 from wizard.draft import Draft
 from wizard.errors import WizardError
+from wizard.runninglaunches import MOST
 from wizard.session import Session, Step
 from wizard.wording import ago
 
@@ -69,8 +71,8 @@ class StartScreen(StepScreen):
         self._told = running.revision
         self.query_one("#running", Static).update(plain(looking(running)))
         choices = self.query_one("#choices", OptionList)
-        shown = {option.id for option in choices.options}
-        if {f"running:{one.preset.name}" for one in running.found} <= shown:
+        offered = {o.id for o in choices.options if (o.id or "").startswith("running:")}
+        if {f"running:{one.preset.name}" for one in running.found} == offered:
             return
         before = choices.highlighted_option
         choices.clear_options()
@@ -177,7 +179,7 @@ def known_presets(session: Session) -> list[Preset]:
             found.setdefault(preset.name, preset)
     with suppress(WizardError, OSError):
         store = session.rooms.store()
-        for name in store.list():
+        for name in islice(store.list(), MOST):
             with suppress(WizardError):
                 found.setdefault(name, store.load(name))
     return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from wizard.rooms import Rooms
 
 MOST = 12  # presets that are asked about: more would be a scan of the network
+RETRY_S = 60.0  # before nodes that could not be asked are tried again: sshd counts failed logins
 _AT_ONCE = 4
 
 
@@ -33,13 +35,19 @@ class RunningLaunches:
         self.asking: list[str] = []
         self.away: list[str] = []
         self.revision = 0
+        self._tried: dict[str, float] = {}  # monotonic: when those that are away were asked
 
     def look(self, presets: Iterable[Preset]) -> None:
         """Ask about these presets in the background, unless that goes on already."""
         if self._work.busy("running"):
             return
-        chosen = list(presets)[:MOST]
-        self.asking, self.away = [preset.name for preset in chosen], []
+        known = list(presets)[:MOST]
+        now = time.monotonic()
+        self.away = [p.name for p in known if now - self._tried.get(p.name, -RETRY_S) < RETRY_S]
+        chosen = [preset for preset in known if preset.name not in self.away]
+        self.asking = [preset.name for preset in chosen]
+        names = {preset.name for preset in known}
+        self.found = [one for one in self.found if one.preset.name in names]
         self.revision += 1
         if chosen:
             self._work.start("running", self._look(chosen))
@@ -47,20 +55,21 @@ class RunningLaunches:
     async def _look(self, presets: list[Preset]) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)
         order = {preset.name: place for place, preset in enumerate(presets)}
-        self.found = [one for one in self.found if one.preset.name in order]
 
         async def ask(preset: Preset) -> None:
             found = None
             async with gate:
                 try:
                     found = await self._rooms.running(preset)
+                    self._tried.pop(preset.name, None)
                 except (WizardError, OSError, TimeoutError):
                     self.away.append(preset.name)
+                    self._tried[preset.name] = time.monotonic()
             self.asking.remove(preset.name)
             self.found = [one for one in self.found if one.preset.name != preset.name]
             if found is not None:
                 self.found.append(found)
-                self.found.sort(key=lambda one: order[one.preset.name])
+                self.found.sort(key=lambda one: order.get(one.preset.name, MOST))
             self.revision += 1
 
         try:

@@ -50,6 +50,35 @@ async def test_what_could_not_be_asked_is_said_and_hinders_nobody(
         assert "Go to the launch" not in shown(pilot)
 
 
+async def test_a_launch_that_has_ended_is_not_offered_any_more(
+    world: World, open_wizard: Open
+) -> None:
+    world.store.save(preset())
+    world.running = {"lab"}
+    async with open_wizard(Session(rooms=world.rooms)) as pilot:
+        await until(pilot, lambda: "Go to the launch of lab" in shown(pilot))
+        world.running = set()
+        await pilot.press("enter")  # on a new deployment
+        await at(pilot, Step.HARDWARE)
+        await pilot.press("escape")
+        await until(pilot, lambda: "Go to the launch of lab" not in shown(pilot))
+        assert "New deployment" in shown(pilot)
+
+
+async def test_nodes_that_let_nobody_in_are_not_tried_again_at_once(
+    world: World, open_wizard: Open
+) -> None:
+    world.store.save(preset())
+    world.unknown = {"lab"}
+    session = Session(rooms=world.rooms)
+    async with open_wizard(session) as pilot:
+        await until(pilot, lambda: "Whether lab runs is not known" in shown(pilot))
+        world.unknown, world.running = set(), {"lab"}
+        session.running.look([preset()])
+        assert not session.running.asking
+        assert session.running.away == ["lab"]
+
+
 async def test_nothing_is_asked_when_nothing_is_known(world: World, open_wizard: Open) -> None:
     async with open_wizard(Session(rooms=world.rooms)) as pilot:
         await until(pilot, lambda: "New deployment" in shown(pilot))
