@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
@@ -88,7 +89,7 @@ class LogView(ScrollView, can_focus=True):
         """Fit the room to what is shown; the lines under the reader's eyes do not move."""
         index = self.index
         for place in range(max(0, len(index) - _LOOKED_AT), len(index)):
-            self._widest = max(self._widest, len(index.text(index.entry(place))))
+            self._widest = max(self._widest, cell_len(index.text(index.entry(place))))
         self.virtual_size = Size(min(self._widest + 4, _WIDEST), len(index))
         if self._follow:
             self._to_end()
