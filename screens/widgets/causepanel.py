@@ -12,6 +12,7 @@ from wizard.diagnosis.verdict import Cause
 
 _COLOURS = {"cause": "$text-error", "possible": "$text-warning", "consequence": "$text-warning"}
 _SIGNS = {"cause": "fail", "possible": "warn", "consequence": "warn"}
+_LONGEST = 120  # characters of the line that says so: the log has it whole
 _TITLES = {
     "cause": "CAUSE",
     "possible": "POSSIBLE CAUSE",
@@ -49,7 +50,12 @@ def told(cause: Cause, key: str) -> Content:
         [
             title,
             plain(cause.meaning()),
-            plain(f"{cause.file}, line {cause.mark.line}: ", "dim") + plain(cause.mark.text[:120]),
+            plain(f"{cause.file}, line {cause.mark.line}: ", "dim") + plain(_cut(cause.mark.text)),
             plain("To do: ", "bold") + plain(cause.fix()),
         ]
     )
+
+
+def _cut(text: str) -> str:
+    """Return as much of a line as there is room for; what is cut off is seen to be."""
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + glyph("more")
