@@ -258,9 +258,13 @@ def tool(*words: str) -> str:
 
 
 def _free_net() -> str:
-    """Return three bytes of a net that nobody has a route to, in the range for test beds."""
+    """Return three bytes of a net that nobody has a route to, in the range for test beds.
+
+    Where it looks first depends on the process, so that two that start at once do not meet.
+    """
     used = tool("ip", "-4", "route", "show")
-    return next(n for n in (f"198.19.{i}" for i in range(77, 256)) if f"{n}." not in used)
+    nets = (f"198.19.{(os.getpid() + n) % 256}" for n in range(256))
+    return next(net for net in nets if f"{net}." not in used)
 
 
 def _is_apart(pid: int) -> bool:
