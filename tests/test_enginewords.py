@@ -52,6 +52,11 @@ SAID = [
     ("no-source", 1, f'{SAYS}invalid mount config for type "bind": bind source path does not exist:'
      " /data/typo"),
     ("no-source", 125, "Error: statfs /data/typo: no such file or directory"),
+    ("no-command", 1, f"{SAYS}failed to create task for container: failed to create shim task: OCI "
+     'runtime create failed: runc create failed: unable to start container process: exec: "bash": '
+     "executable file not found in $PATH: unknown\nError: failed to start containers: x"),
+    ("no-command", 127, "Error: crun: executable file `bash` not found in $PATH: No such file or "
+     "directory: OCI runtime attempted to invoke a command that was not found"),
     ("unknown-image", 1, f"{SAYS}manifest for r.lab:5000/x:1 not found: manifest unknown: manifest "
      "unknown"),
     ("unknown-image", 125, f"{PODMAN_PULL}reading manifest 1 in r.lab:5000/x: manifest unknown: "
@@ -107,8 +112,10 @@ def test_every_complaint_is_recognised_in_the_words_of_both(
         (SAID[20][2], "/usr/local/bin/ascend-docker-runtime"),
         (SAID[21][2], "/data/typo"),
         (SAID[22][2], "/data/typo"),
+        (SAID[23][2], "bash"),
+        (SAID[24][2], "bash"),
     ],
-    ids=range(7),
+    ids=range(9),
 )
 def test_what_is_concerned_is_named(said: str, what: str) -> None:
     read = complaint(said, 1)
@@ -125,6 +132,8 @@ def test_a_plain_failure_is_no_other_trouble() -> None:
         f"{SAYS}mkdir /srv/x: permission denied",
         f"{SAYS}OCI runtime create failed: runc create failed: unable to start container process",
         "container.sh: /dev/davinci3 is missing on this node, or hidden from this user",
+        f'{SAYS}error getting credentials - err: exec: "docker-credential-x": executable file not '
+        "found in $PATH",
     ):
         read = complaint(said, 1)
         assert read.trouble is None

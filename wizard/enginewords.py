@@ -26,6 +26,7 @@ class Trouble(StrEnum):
     NO_DEVICE = "no-device"
     NO_RUNTIME = "no-runtime"  # the OCI runtime, runc or one of a vendor
     NO_SOURCE = "no-source"  # of a mount
+    NO_COMMAND = "no-command"  # what the container is to run, in the image
     # of fetching an image
     NO_REGISTRY = "no-registry"  # it cannot be reached
     CERTIFICATE = "certificate"
@@ -99,6 +100,14 @@ _ALL = (
         "Make it, or correct container.mounts in the preset.",
     ),
     _words(
+        Trouble.NO_COMMAND,
+        # runc under docker and podman; crun
+        r"container process: exec: \"([^\"]+)\": (?:executable file not found|stat \S+: no such)"
+        r"|executable file `([^`]+)` not found",
+        "the image has no {what}, with which the container begins ({where}).",
+        "It is another image than vLLM-Ascend's, or not whole: see container.image in the preset.",
+    ),
+    _words(
         Trouble.NO_IMAGE,
         r"no such image|image not known|no such object",
         "the image is not on {where}.",
@@ -156,7 +165,7 @@ _ALL = (
     ),
     _words(
         Trouble.MISSING,
-        r"command not found|executable file not found in",
+        r"command not found",
         "{where} has no {program}.",
         "Install it, or set container.runtime.",
     ),
