@@ -37,6 +37,11 @@ def test_names_are_quoted() -> None:
     assert home_path("/a$b") == "'/a$b'"
 
 
+@pytest.mark.parametrize("number", ["../../etc", "", "a/b", "-x", ".."])
+def test_what_no_wizard_writes_as_a_launch_is_none_of_ours(number: str) -> None:
+    assert Container("i", "n", "running", labels={"v32-wizard.launch": number}).launch == ""
+
+
 def test_logs_are_asked_for_from_a_moment_on() -> None:
     command = Runtime("podman").logs("abc", follow=True, stamps=True, since="2026-11-20T10:00:04Z")
     assert command == "exec podman logs -f -t --since 2026-11-20T10:00:04Z abc 2>&1"
@@ -144,6 +149,7 @@ def test_status_reports() -> None:
     assert report("running", serving=True).exit_status == 0
     assert report("running", "absent").exit_status == 1
     assert report("running", "unreachable").exit_status == 3
+    assert report("running", "unknown").exit_status == 3  # its engine could not be asked
     assert report("running", serving=True).to_text().startswith("lab: serving m (launch x)\n")
     text = report("absent").to_text()
     assert text == "lab: not serving\n  node 0 (10.0.0.0): absent\n"

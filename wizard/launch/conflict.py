@@ -119,7 +119,7 @@ class Claim:
         """
         others = [c for c in ours.containers if not self.fence.holds(c)]
         for container in others:
-            if container.preset == self.preset:
+            if container.launch and container.preset == self.preset:
                 return _holder("preset", rank, where, container, ours.clock)
         for container in named.containers:
             if container.name == self.name and not self.fence.holds(container):

@@ -6,7 +6,6 @@ token, so that it is simply done again (ssh.md, "Supervising").
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
@@ -31,7 +30,6 @@ from wizard.remote.text import clean
 from wizard.scriptlines import KEY_DIRECTORY, KEY_FILE
 
 LAUNCHES = "~/.v32-wizard/launches"
-_LAUNCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def directory(launch_id: str) -> str:
@@ -103,9 +101,8 @@ class LaunchNode(NodeEngine):
 
     async def drop_key(self) -> None:
         """Remove an API key that no serve.sh has taken; best effort."""
-        if _LAUNCH_ID.fullmatch(self.fence.launch_id):
-            file = f"{home_path(self._directory)}/{KEY_DIRECTORY}/{KEY_FILE}"
-            await self.run(f"rm -f {file}", QUICK_S)
+        file = f"{home_path(self._directory)}/{KEY_DIRECTORY}/{KEY_FILE}"
+        await self.run(f"rm -f {file}", QUICK_S)
 
     async def reserve(self, claim: Claim) -> None:
         """Create the container, unless this launch has it already.
@@ -164,7 +161,7 @@ class LaunchNode(NodeEngine):
         if not container.unstarted:
             done = await self.run(self.runtime.stop(container.id, grace_s), grace_s + 30.0)
             self._note(done, "stop", problems)
-        if _LAUNCH_ID.fullmatch(container.launch):
+        if container.launch:
             # best effort: the directory may be gone, and that must not keep the container alive
             where = directory(container.launch)
             await self.run(self.runtime.save_log(container.id, where), SLOW_S)

@@ -23,6 +23,7 @@ STOP_S = 60  # seconds between TERM and KILL: vLLM needs some to give the NPUs b
 _LOCK_S = 30  # for another wizard's create on the same node
 _RUNNING = frozenset({"running", "paused", "restarting", "stopping", "removing"})
 _WAITING = frozenset({"created", "configured", "initialized"})  # made, never started
+_LAUNCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,13 @@ class Container:
 
     @property
     def launch(self) -> str:
-        """The launch that it belongs to, or "" when it is none of ours."""
-        return self.labels.get(LABEL_LAUNCH, "")
+        """The launch that it belongs to, or "" when it is none of ours.
+
+        It names a folder on the node and one here, so what no wizard writes into that label
+        (``../x``) counts as none.
+        """
+        number = self.labels.get(LABEL_LAUNCH, "")
+        return number if _LAUNCH_ID.fullmatch(number) else ""
 
     @property
     def preset(self) -> str:

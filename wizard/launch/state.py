@@ -115,8 +115,8 @@ class StatusReport:
 
     @property
     def exit_status(self) -> int:
-        """0 serving, 3 when a node could not be asked, 1 not serving (contract.md)."""
-        if any(node.state == "unreachable" for node in self.nodes):
+        """0 serving, 3 when a node or its engine could not be asked, 1 not serving."""
+        if any(node.state in ("unreachable", "unknown") for node in self.nodes):
             return 3
         return 0 if self.serving else 1
 
