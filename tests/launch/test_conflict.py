@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
+from wizard import cli
+from wizard.commands import launch as commands
 from wizard.errors import LaunchError
 from wizard.launch import Launch
-from wizard.launch.conflict import Claim, Taken
+from wizard.launch.conflict import Claim, Taken, hint_of
 from wizard.launch.fence import Fence, new_fence, owner
 from wizard.launch.runtime import Container, Listing
 from wizard.scriptlines import LABEL_LAUNCH, LABEL_OWNER, LABEL_PRESET, LABEL_TOKEN
@@ -80,6 +83,15 @@ def test_of_two_that_reserve_at_once_the_older_goes_on() -> None:
     assert second is not None
     assert second.launch == "theirs"
     assert claim(3).older(0, "node 0", of(mine(11.0, 4), box("x", at=10.0))) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [("running", "--attach"), ("created", "--attach"), ("exited", "read why")]
+)
+def test_only_what_may_still_run_can_be_gone_to(status: str, hint: str) -> None:
+    found = claim(3).contested(0, "node 0", of(box("x", preset="lab", status=status)), of())
+    assert found is not None
+    assert hint in hint_of(found)
 
 
 def test_a_token_is_its_own_and_the_owner_fits_a_label() -> None:
@@ -179,3 +191,15 @@ async def test_nothing_without_our_token_is_touched(fleet: FakeFleet) -> None:
         await impostor.start()
     assert await impostor._ending().abort() == []
     assert [n.status for n in fleet.nodes] == ["running", "running"]
+
+
+async def test_to_attach_never_launches(fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "load_preset", lambda _: fleet.preset)
+    monkeypatch.setattr(commands, "connected", lambda *_: nullcontext(fleet))
+    words = cli.parse(["launch", "lab", "--attach", "--yes", "--no-follow"])
+    with pytest.raises(LaunchError, match="runs on none of its nodes"):
+        await commands.launch(words)
+    assert [node.containers() for node in fleet.nodes] == [[], []]
+    await started(fleet)
+    fleet.nodes[0].unreachable = True
+    assert await commands.launch(words) == 0

@@ -44,7 +44,10 @@ async def launch(arguments: argparse.Namespace) -> int:
         work = Launch(fleet, preset)
         if await settle(work, arguments) == "attach":
             if not await work.attach():
-                raise LaunchError(f"{preset.name} is on the nodes, but it does not run.")
+                raise LaunchError(
+                    f"{preset.name} runs on none of its nodes: there is nothing to follow.",
+                    hint="Launch it without --attach.",
+                )
             return await _follow(work, arguments, start=False)
         if not arguments.skip_checks:
             mended = {Problem.IMAGE_MISSING} if arguments.pull else set[Problem]()

@@ -19,7 +19,8 @@ async def settle(work: Launch, arguments: argparse.Namespace) -> Choice:
     """Look for what stands in the way of a launch; do about it what was asked for.
 
     ``--attach`` and ``--restart`` answer beforehand; without them a person at the terminal is
-    asked. With restart, what runs is stopped here, after a confirmation.
+    asked. With restart, what runs is stopped here, after a confirmation. With ``--attach`` nothing
+    is ever launched, and a node out of reach keeps nobody from following the others.
 
     Raises:
         Taken: somebody else holds what the launch needs, or nobody said what to do.
@@ -27,6 +28,8 @@ async def settle(work: Launch, arguments: argparse.Namespace) -> Choice:
     """
     for stop in pending.of_preset(work.preset.name):
         note(stop.sentence())
+    if arguments.attach:
+        return "attach"
     try:
         await work.refuse()
     except Taken as error:
@@ -42,8 +45,8 @@ async def settle(work: Launch, arguments: argparse.Namespace) -> Choice:
 
 
 async def _choice(error: Taken, arguments: argparse.Namespace) -> str:
-    if arguments.attach or arguments.restart:
-        return "attach" if arguments.attach else "restart"
+    if arguments.restart:
+        return "restart"
     if arguments.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return ""
     question = f"{error.message}\n[a]ttach to it, [r]estart (stops it first), or [c]ancel? [c] "

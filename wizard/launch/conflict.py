@@ -36,6 +36,7 @@ class Holder:
             of a wizard that did not say.
         since: when it was made, epoch seconds by this machine's clock; None when unknown.
         npus: the NPUs that both want.
+        ended: whether it ran and does not any more.
     """
 
     what: What
@@ -49,6 +50,7 @@ class Holder:
     owner: str = ""
     since: float | None = None
     npus: tuple[int, ...] = ()
+    ended: bool = False
 
     def age(self) -> str:
         """Say since when: ``since 2026-11-25 00:31:07 (4 minutes ago)``; "" when unknown."""
@@ -86,6 +88,11 @@ class Holder:
 
 def hint_of(holder: Holder) -> str:
     """Say what can be done about a holder."""
+    if holder.what == "preset" and holder.ended:
+        return (
+            f"It has ended: read why (v32-wizard logs {holder.preset}), then launch anew "
+            f"(--restart) or clear it away (v32-wizard stop {holder.preset})."
+        )
     return _HINTS[holder.what]
 
 
@@ -178,4 +185,5 @@ def _holder(
         container.owner,
         since,
         tuple(sorted(npus)),
+        not (container.running or container.unstarted),
     )
