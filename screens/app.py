@@ -33,6 +33,7 @@ from screens.widgets.dialog import Answer, Confirm, TooSmall
 from screens.widgets.glyphs import use_ascii
 from wizard.checks.model import Status
 from wizard.errors import WizardError
+from wizard.leftover import left_over
 from wizard.paths import state_dir
 from wizard.session import Session, Step
 
@@ -269,6 +270,17 @@ class WizardApp(App[int]):
         session = self.session
         if session.launch_active:
             answer = await self.push_screen_wait(self._about_launch())
+        elif left_over(session) and not session.demo:
+            answer = await self.push_screen_wait(
+                Confirm(
+                    "The launch has failed, but containers of it may still run and hold NPUs.",
+                    (
+                        ("cancel", "Cancel", "default"),
+                        ("leave", "Leave them", "default"),
+                        ("stop", "Stop them and quit", "primary"),
+                    ),
+                )
+            )
         elif session.checks_running:
             answer = await self.push_screen_wait(
                 Confirm(

@@ -28,6 +28,7 @@ from wizard.launch.durations import WHOLE
 from wizard.launch.progress import Phase
 from wizard.launch.stages import clock, look
 from wizard.launch.state import IMAGE_STAGE
+from wizard.leftover import stoppable
 from wizard.rooms import LaunchLike, RankLike
 from wizard.session import Step
 
@@ -183,7 +184,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         idle = launch is not None and not (session.launch_active or session.stopping)
         self.query_one("#launch", Button).display = idle
         self.query_one("#launch", Button).label = "Launch again" if begun else "Launch"
-        self.query_one("#stop", Button).display = session.launch_active
+        self.query_one("#stop", Button).display = stoppable(session)
         self.query_one(CausePanel).show(self._cause(), "g")
         self.query_one("#plan").display = launch is not None and not begun
         self.query_one("#lower").display = self.query_one(RankTable).display = begun
@@ -293,8 +294,10 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
-        if action in ("launch", "stop"):
-            return self.session.launch_active is (action == "stop")
+        if action == "launch":
+            return not self.session.launch_active
+        if action == "stop":
+            return stoppable(self.session)
         if action == "look_again":
             return self._launch is not None and not self.begun
         if action == "cause":

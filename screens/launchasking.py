@@ -11,6 +11,7 @@ from screens.launchplan import doubt_of_nodes, doubt_of_scripts, question_of_ima
 from screens.widgets.dialog import Answer, Confirm
 from wizard.errors import WizardError
 from wizard.launch.conflict import Holder
+from wizard.leftover import left_over, stoppable
 from wizard.rooms import LaunchLike
 from wizard.session import Session
 
@@ -112,7 +113,8 @@ class LaunchAsking(StepScreen):
 
     def action_stop(self) -> None:
         """Ask, then stop on every node."""
-        if self.session.launch_active and not self.session.stopping:
+        session = self.session
+        if stoppable(session) and not session.stopping:
             self.run_worker(self._ask_stop(), exclusive=True, exit_on_error=False)
 
     async def _ask_stop(self) -> None:
@@ -121,6 +123,9 @@ class LaunchAsking(StepScreen):
             ("stop", "Stop", "error"),
         )
         question = "Stop the launch on every node? Whoever uses the model loses it."
+        if left_over(self.session):
+            question = "Stop what is left of the launch, on every node?"
+            answers = (("cancel", "Leave it", "default"), answers[1])
         if await self.app.push_screen_wait(Confirm(question, answers)) == "stop":
             self.say("")
             self.session.begin_stop()

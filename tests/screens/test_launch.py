@@ -216,6 +216,24 @@ async def test_quit_while_it_runs_asks(world: World, open_wizard: Open) -> None:
         assert "stop" not in world.launch.calls
 
 
+async def test_what_a_failure_leaves_can_be_stopped(world: World, open_wizard: Open) -> None:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await launched(pilot, world)
+        world.launch.move("failed", "ranks")
+        await until(pilot, lambda: not session.launch_active)
+        assert pilot.app.screen.check_action("stop", ()) is False, "all of it has ended"
+        world.launch.ranks[0].state = "ready"  # it served: nothing is ended on a guess
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: "Stop them and quit" in shown(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Stop them and quit" not in shown(pilot))
+        await pilot.press("s")
+        await until(pilot, lambda: "Stop what is left" in shown(pilot))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: world.launch.state == "stopped")
+
+
 async def test_quit_can_stop_it(world: World, open_wizard: Open) -> None:
     session = started(world, Step.LAUNCH)
     async with open_wizard(session) as pilot:
