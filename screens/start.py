@@ -21,7 +21,10 @@ from wizard.session import Session, Step
 from wizard.wording import ago
 
 if TYPE_CHECKING:
+    from textual.content import Content
+
     from wizard.launch.finding import RunningLaunch
+    from wizard.launch.pending import Pending
     from wizard.presets import Preset
     from wizard.runninglaunches import RunningLaunches
 
@@ -49,6 +52,8 @@ class StartScreen(StepScreen):
         """The introduction above the list."""
         yield Static(INTRO, id="intro", markup=False)
         self._told = -1
+        if stops := self.session.pending_stops():
+            yield Static(pending(stops), id="pending", classes="hint", markup=False)
         yield OptionList(*self._options(), id="choices", markup=False, compact=True)
         yield Static("", id="running", classes="hint", markup=False)
         if self.session.demo:
@@ -208,6 +213,15 @@ def _names(names: Sequence[str]) -> str:
     if len(names) <= 3:
         return ", ".join(names)
     return f"{', '.join(names[:2])} and {len(names) - 2} more"
+
+
+def pending(stops: Sequence[Pending]) -> Content:
+    """Return the stops of earlier runs that are not done, and what finishes them: a line each."""
+    lines = [
+        f"! Stop of {stop.preset} is not done on {stop.host}: v32-wizard stop {stop.preset}"
+        for stop in stops
+    ]
+    return plain("\n".join(lines), "$text-warning")
 
 
 def describe(draft: Draft) -> str:

@@ -6,6 +6,8 @@ from tests.screens.fakes import World, preset
 from tests.screens.pilots import Open, at, shown, until
 from wizard.cluster import Precision, Series
 from wizard.errors import WizardError
+from wizard.launch import pending
+from wizard.launch.stopping import Left, Stopped
 from wizard.session import Session, Step
 
 
@@ -209,3 +211,13 @@ async def test_a_recipe_that_lacks_the_answer_begins_on_what_it_has(
         await pilot.press("enter")
         await at(pilot, Step.NODES)
         assert session.draft.precision is Precision.W8A8
+
+
+async def test_a_stop_that_is_not_done_is_told_at_the_start(
+    world: World, open_wizard: Open
+) -> None:
+    host, name = preset().nodes[0].host, preset().name
+    pending.note(preset(), Stopped((Left(0, "container", "may be left"),)))
+    async with open_wizard(Session(rooms=world.rooms)) as pilot:
+        told = f"Stop of {name} is not done on {host}: v32-wizard stop {name}"
+        await until(pilot, lambda: told in shown(pilot))
