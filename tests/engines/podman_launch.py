@@ -360,6 +360,23 @@ async def test_out_of_reach_is_not_dead(lab: PodmanLab) -> None:
     lab.nothing_left()
 
 
+async def test_out_of_reach_while_it_loads_is_not_ready(lab: PodmanLab) -> None:
+    preset = lab.preset(pause=3.0)
+    async with fleet_of(preset) as fleet:
+        work = launch_of(fleet, preset)
+        await work.start()
+        follow = asyncio.create_task(work.follow(until_ready=True))
+        await until(lambda: "weights" in work.ranks[1].stage, limit_s=LIMIT_S)
+        lab.room.cut(lab.nodes[1])
+        await until(lambda: work.ranks[1].state == "unreachable" or follow.done(), limit_s=LIMIT_S)
+        assert work.state == "waiting"  # though node 0 may serve meanwhile
+        lab.room.join(lab.nodes[1])
+        await follow
+        assert work.state == "ready"
+        assert await work.stop() == []
+    lab.nothing_left()
+
+
 async def test_stop_while_a_node_is_out_of_reach(lab: PodmanLab) -> None:
     preset = lab.preset()
     async with fleet_of(preset) as fleet:
