@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 from wizard import apikey
 from wizard.chat import ChatClient, ChatError
 from wizard.errors import RemoteError
 from wizard.launch.metrics import Load, Sample, load, parse
 from wizard.launch.record import Record
+from wizard.launch.serving import holds
 from wizard.presets import Preset
 from wizard.remote.api import Remote
 from wizard.scripts import api_port
@@ -33,7 +35,7 @@ class LoadProbe:
                 await self._record.ready.wait()
                 try:
                     async with self._remote.tunnel("127.0.0.1", api_port(preset)) as socket:
-                        await self._ask(ChatClient(socket, key=apikey.current(preset)))
+                        await self._ask(socket, ChatClient(socket, key=apikey.current(preset)))
                 except RemoteError:
                     pass
                 self._saw(None)
@@ -41,11 +43,13 @@ class LoadProbe:
         finally:
             self._saw(None)
 
-    async def _ask(self, client: ChatClient) -> None:
+    async def _ask(self, socket: Path, client: ChatClient) -> None:
         before: Sample | None = None
         while self._record.ready.is_set():
             sample = await _sample(client)
             self._saw(load(sample, before) if sample is not None else None)
+            if sample is None and not await holds(socket):
+                return
             first, before = before is None, sample
             # the first speed soon, the others at leisure
             await asyncio.sleep(min(_ONCE_S, self._interval_s) if first else self._interval_s)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from wizard import apikey
 from wizard.chat import ChatClient, ChatError, KeyRefused
@@ -41,6 +42,16 @@ async def serves_now(remote: Remote, preset: Preset) -> bool:
         return False
 
 
+async def holds(socket: Path) -> bool:
+    """Return whether a tunnel still takes connections: it goes with the connection it runs over."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 class ServingProbe:
     """Keeps asking node 0 until cancelled. ``serving`` is the last answer."""
 
@@ -66,6 +77,8 @@ class ServingProbe:
                     client = ChatClient(socket, key=self._key)
                     while True:
                         self._saw(await self._ask(client))
+                        if (self._missed or not self.serving) and not await holds(socket):
+                            break  # it went with its connection: open another
                         calm = self.serving and not self._missed
                         await asyncio.sleep(self._interval_s * (_CALM if calm else 1))
             except RemoteError:
