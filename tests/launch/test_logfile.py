@@ -117,10 +117,31 @@ async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert "l/node0.log" in file.problem
 
 
-async def test_only_the_newest_launches_are_kept(tmp_path: Path) -> None:
+async def test_only_the_newest_launches_are_kept() -> None:
+    home = log_path("x", 0).parent.parent
     for n in range(25):
-        (tmp_path / f"202611{n:02d}-x").mkdir()
-    await written(tmp_path / "20261199-now/node0.log", stamped(1, "one"))
-    left = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("2026"))
+        await written(home / f"202611{n:02d}-000000-00000{n % 10}/node0.log", stamped(1, "one"))
+    left = sorted(path.name for path in home.iterdir())
     assert len(left) == logfile.KEPT_LAUNCHES
-    assert left[-1] == "20261199-now"
+    assert left[-1].startswith("20261124")
+
+
+async def test_what_is_not_ours_is_never_removed(tmp_path: Path) -> None:
+    home = log_path("x", 0).parent.parent
+    strange = [home / f"{n:02d}-of-somebody" for n in range(30)]
+    for folder in strange:
+        folder.mkdir(parents=True)
+        (folder / "node0.log").touch()
+    mixed = home / "20200101-000000-abcdef"
+    mixed.mkdir()
+    (mixed / "notes.txt").touch()
+    (mixed / "node0.log").touch()
+    for n in range(25):
+        await written(home / f"202611{n:02d}-000000-00000{n % 10}/node0.log", stamped(1, "one"))
+    assert all((folder / "node0.log").exists() for folder in strange)
+    assert [path.name for path in mixed.iterdir()] == ["notes.txt"]
+    # beside the folder that is ours nothing is looked at, whatever its name
+    for n in range(30):
+        (tmp_path / f"202610{n:02d}-000000-abcdef").mkdir()
+    await written(tmp_path / "20261130-000000-abcdef/node0.log", stamped(1, "one"))
+    assert len([p for p in tmp_path.iterdir() if p.name.startswith("2026")]) == 31

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import shutil
+import re
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +23,8 @@ LATER_LIMIT = 32 << 20  # bytes of each of the two files that hold what comes af
 KEPT_LAUNCHES = 20
 _PENDING = 1 << 20  # bytes that wait for the disk before the reader waits as well
 _BLOCK = 1 << 16
+_LAUNCH = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")  # as ids are made (fence.py)
+_LOG = re.compile(r"\.?node\d{1,4}(?:\.later(?:\.1)?)?\.log(?:\.lock)?")
 
 
 def launches_dir() -> Path:
@@ -218,8 +220,19 @@ class LogFile:
 
 
 def _forget_old(current: Path) -> None:
-    """Remove the folders of all but the newest launches; ids begin with their time."""
-    folders = sorted(path for path in current.parent.iterdir() if path.is_dir())
+    """Remove the logs of all but the newest launches; ids begin with their time.
+
+    Only in the folder that is ours, only folders that are named like a launch, and only files that
+    are named like a log of ours: whatever else lies there is somebody's.
+    """
+    if current.parent != launches_dir():
+        return
+    folders = sorted(p for p in current.parent.iterdir() if _LAUNCH.fullmatch(p.name))
     for old in folders[: max(0, len(folders) - KEPT_LAUNCHES)]:
-        if old != current:
-            shutil.rmtree(old, ignore_errors=True)
+        if old == current or old.is_symlink() or not old.is_dir():
+            continue
+        for file in old.iterdir():
+            if _LOG.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: something else lies in it
+            old.rmdir()
