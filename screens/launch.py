@@ -66,6 +66,10 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         """State, nodes, and the plan or the logs."""
         self._launch: LaunchLike | None = None  # the one that the panes are about
         self._told: object = None
+        self._told_state: object = None
+        self._told_load: object = None
+        self._told_cause: Cause | None = None
+        self._offered: object = None
         self._last_state = ""
         self._looking = False
         yield Static("", id="state", markup=False)
@@ -180,12 +184,17 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
 
     def _show(self, now: float) -> None:
         session, launch, begun = self.session, self._launch, self.begun
-        self.query_one("#state", Static).update(self._state(now))
+        state = self._state(now)
+        if (state.plain, state.spans) != self._told_state:  # logs alone move the revision as well
+            self._told_state = (state.plain, state.spans)
+            self.query_one("#state", Static).update(state)
         idle = launch is not None and not (session.launch_active or session.stopping)
         self.query_one("#launch", Button).display = idle
         self.query_one("#launch", Button).label = "Launch again" if begun else "Launch"
         self.query_one("#stop", Button).display = stoppable(session)
-        self.query_one(CausePanel).show(self._cause(), "g")
+        if self._cause() != self._told_cause:
+            self._told_cause = self._cause()
+            self.query_one(CausePanel).show(self._told_cause, "g")
         self.query_one("#plan").display = launch is not None and not begun
         self.query_one("#lower").display = self.query_one(RankTable).display = begun
         if launch is not None and not begun:
@@ -193,7 +202,10 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
                 plan_text(launch, session.review, session.planning)
             )
         self._show_ranks(launch if begun else None, now)
-        self.refresh_bindings()
+        offered = (session.launch_active, stoppable(session), begun, self._cause() is not None)
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
 
     def _show_ranks(self, launch: LaunchLike | None, now: float) -> None:
         load, pane = self.query_one("#load", Static), self.query_one(StagePane)
@@ -205,7 +217,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         width, height = self.size
         room = height - OTHER_LINES - LOG_LINES - (CAUSE_LINES if self._cause() else 0)
         self.query_one(RankTable).show(look(launch.ranks, now), width, room=room)
-        if launch.load is not None and not wide:
+        if launch.load is not None and not wide and launch.load != self._told_load:
+            self._told_load = launch.load
             load.update(plain(f"{glyph('ready')} {launch.load.total.words()}", COLOURS["ready"]))
         if wide:
             pane.show(self._rank_of_interest(launch), launch.load, now)
