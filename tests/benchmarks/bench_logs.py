@@ -276,8 +276,12 @@ async def find_again(nodes: list[dict[str, Any]], folder: Path, megabytes: int) 
 
         shown = await until(whole)
         size = megabytes << 20
-        paths = [rank.log_path for rank in work.ranks]
-        kept = await until(lambda: all(p and p.stat().st_size >= size for p in paths))
+
+        def stored() -> bool:
+            paths = [rank.log_path for rank in work.ranks]
+            return all(p is not None and p.stat().st_size >= size for p in paths)
+
+        kept = await until(stored)
         follow.cancel()
         await asyncio.gather(follow, return_exceptions=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,30 @@ async def test_a_frozen_container_is_no_death_and_not_up(tmp_path: Path) -> None
     await it.ask()
     assert (it.node.state.state, it.death) == ("unreachable", None)
     assert "paused" in it.node.state.detail
+
+
+async def test_what_a_stream_lost_is_asked_for_again(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    node = fleet.nodes[0]
+    node.stranger("ours", **{"v32-wizard.launch": "x"})
+    node.says("one", "two", "three")
+    node.dies(0)
+    it = watch(fleet, 0)
+    whole = [
+        chunk
+        async for chunk in it.node.stream(it.node.runtime.logs("ours", follow=False, stamps=True))
+    ]
+    lines = b"".join(whole).splitlines(keepends=True)
+    feed, real = it.feed, it.node.stream
+
+    async def lossy(_: str) -> AsyncIterator[bytes]:
+        yield lines[0]
+        yield b"\n[77 bytes dropped: too fast]\n" + lines[2]
+
+    it.node.stream = lossy  # type: ignore[method-assign]
+    assert not await feed.once("ours")
+    it.node.stream = real  # type: ignore[method-assign]
+    assert await feed.once("ours")
+    assert it.node.state.log.tail(9) == ["one", "two", "three"]
+    assert it.node.state.log_path is not None
+    assert it.node.state.log_path.read_bytes() == b"".join(lines)

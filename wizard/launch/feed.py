@@ -13,7 +13,9 @@ from wizard.launch.lookback import fetch_signs, fetch_tail, text_of
 from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase, StageParser, marked
 
-_SLICE = 1 << 16  # bytes worked off before others get their turn
+_SLICE = 1 << 16  # bytes of lines read before others get their turn
+_TURN = 1 << 20  # bytes only written to the file before others get their turn
+_DROPPED = b" bytes dropped: too fast]\n"  # how a stream begins a chunk before which it lost some
 
 
 class LogFeed:
@@ -43,12 +45,15 @@ class LogFeed:
         try:
             if file is not None:
                 await file.open()
+                self._note_file()
             if self._look_back:
                 await self._catch_up(container)
                 self._look_back = False
             command = self._command(container)
             self.ended.clear()
             async for chunk in self.node.stream(command):
+                if chunk.startswith(b"\n[") and _DROPPED in chunk[:80]:
+                    return False  # asked for again from the last stamp on, so that nothing is lost
                 await self._take(chunk)
             self._end()
         except (RemoteError, LaunchError):
@@ -77,6 +82,7 @@ class LogFeed:
         return runtime.logs(container, follow=True, stamps=True, since=since, tail=tail)
 
     async def _take(self, chunk: bytes) -> None:
+        passed = 0
         for at in range(0, len(chunk), _SLICE):
             data = self._rest + chunk[at : at + _SLICE]
             cut = data.rfind(b"\n") + 1
@@ -86,9 +92,13 @@ class LogFeed:
             lines, self._rest = (data[:cut], data[cut:]) if cut else (data, b"")
             if self._file is not None:
                 self._file.take(lines)
-            if not self._passed_over(lines):
+            if self._passed_over(lines):
+                passed += len(lines)
+            else:
                 self._lines(self._reader.feed(lines))
-            await asyncio.sleep(0)
+            if not self._behind or passed >= _TURN:
+                passed = 0
+                await asyncio.sleep(0)
             if self._file is not None and self._file.full:
                 await self._file.flush()
         if self._file is not None:
