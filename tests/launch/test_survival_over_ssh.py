@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.bench import until
-from tests.launch.simulated import LIMIT_S, played
+from tests.launch.simulated import played
 from wizard.launch import Launch
 from wizard.launch.finding import find_running
 from wizard.launch.logfile import log_path
@@ -24,6 +24,7 @@ from wizard.presets import Preset
 from wizard.remote.fleet import SSHFleet, open_fleet
 from wizard.simulator.cluster import SimulatedCluster
 
+LONG_S = 100.0  # a machine that is loaded three times over
 LOADS_LONG = "timing: {stages: {load: 12}}"
 
 
@@ -63,7 +64,7 @@ async def following(fleet: SSHFleet, preset: Preset) -> AsyncIterator[Launch]:
 async def test_killed_while_loading_found_again_cut_off_and_nothing_lost_or_doubled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with asyncio.timeout(LIMIT_S * 2), played(LOADS_LONG, tmp_path, speed=4.0) as lab:
+    async with asyncio.timeout(2 * LONG_S), played(LOADS_LONG, tmp_path, speed=4.0) as lab:
         simulated, preset, fleet = lab
         words = ["launch", str(simulated.preset_path), "--yes", "--skip-checks"]
         wizard = await asyncio.create_subprocess_exec(
@@ -73,7 +74,7 @@ async def test_killed_while_loading_found_again_cut_off_and_nothing_lost_or_doub
             stderr=asyncio.subprocess.DEVNULL,
         )
         launches = tmp_path / "wizard/state/launches"
-        await until(lambda: loading(launches, "node1.log"), limit_s=LIMIT_S)
+        await until(lambda: loading(launches, "node1.log"), limit_s=LONG_S)
         os.kill(wizard.pid, signal.SIGKILL)  # no clean-up of any kind
         await wizard.wait()
         launch_id = next(launches.iterdir()).name
@@ -81,18 +82,18 @@ async def test_killed_while_loading_found_again_cut_off_and_nothing_lost_or_doub
         async with following(fleet, preset) as work:
             assert work.launch_id == launch_id
             worker = work.ranks[1]
-            await until(lambda: "weights" in worker.stage and worker.log.end, limit_s=LIMIT_S)
+            await until(lambda: "weights" in worker.stage and worker.log.end, limit_s=LONG_S)
             assert {Phase.CONTAINER, Phase.PYTHON, Phase.HANDSHAKE, Phase.RANKS} <= {*worker.phases}
             assert "activated" in worker.log.line(0)  # from the start of the log
             for server in simulated._servers:
                 for connection in list(server.connections):
                     connection.abort()
-            await asyncio.wait_for(work.ready.wait(), LIMIT_S)
+            await asyncio.wait_for(work.ready.wait(), LONG_S)
             await until(
                 lambda: all(
                     kept_here(launch_id, rank) == on_the_node(simulated, rank) for rank in (0, 1)
                 ),
-                limit_s=LIMIT_S,
+                limit_s=LONG_S,
             )
             bars = [n for n in range(worker.log.end) if "Completed |" in worker.log.line(n)]
             assert len(bars) == 1  # redrawn, not repeated
@@ -105,16 +106,16 @@ async def test_killed_while_loading_found_again_cut_off_and_nothing_lost_or_doub
         assert found is not None
         assert (found.launch_id, found.nodes) == (launch_id, 2)
         async with following(fleet, preset) as again:
-            await asyncio.wait_for(again.ready.wait(), LIMIT_S)
-            await until(lambda: Phase.READY in again.ranks[0].phases, limit_s=LIMIT_S)
+            await asyncio.wait_for(again.ready.wait(), LONG_S)
+            await until(lambda: Phase.READY in again.ranks[0].phases, limit_s=LONG_S)
             assert Phase.WEIGHTS in again.ranks[0].phases
             await until(
-                lambda: kept_here(launch_id, 1) == on_the_node(simulated, 1), limit_s=LIMIT_S
+                lambda: kept_here(launch_id, 1) == on_the_node(simulated, 1), limit_s=LONG_S
             )
             report = await again.status()
             assert report.load is not None
             assert len(report.load.engines) == 2
-            await until(lambda: again.load is not None, limit_s=LIMIT_S)
+            await until(lambda: again.load is not None, limit_s=LONG_S)
         assert await Launch(fleet, preset).stop() == []
         assert await find_running(preset, lambda cluster, secrets: open_fleet(cluster)) is None
 
@@ -128,12 +129,12 @@ async def test_a_stalled_node_is_named_with_who_is_missing_and_nothing_is_killed
     tmp_path: Path,
 ) -> None:
     scenario = "launch: [{node: 1, at: start, does: hangs}]"
-    async with asyncio.timeout(LIMIT_S), played(scenario, tmp_path) as (simulated, preset, fleet):
+    async with asyncio.timeout(LONG_S), played(scenario, tmp_path) as (simulated, preset, fleet):
         work = Launch(fleet, preset, interval_s=0.1)
         await work.start()
         task = asyncio.create_task(work.follow())
-        await until(lambda: work.ranks[0].stage == "handshake", limit_s=LIMIT_S)
-        await until(lambda: work.ranks[1].stage == "python", limit_s=LIMIT_S)
+        await until(lambda: work.ranks[0].stage == "handshake", limit_s=LONG_S)
+        await until(lambda: work.ranks[1].stage == "python", limit_s=LONG_S)
         now = time.time()
         assert [one.state for one in look(work.ranks, now)] == ["running", "running"]
         head, worker = look(work.ranks, now + 150)
