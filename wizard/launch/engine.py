@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from wizard.errors import ConnectionLost, LaunchError, NotPermitted, Unreachable
@@ -20,6 +21,8 @@ T = TypeVar("T")
 QUICK_S = 15.0  # asking: an engine that answers slower than this is as good as not answering
 RECONNECT_S = 20.0  # to a node in the midst of a step: a jump host that restarts takes that long
 _RETRY_S = 1.0
+_LIMIT = 1 << 20  # bytes of an answer
+_LISTED_LIMIT = 16 << 20  # inspect tells 10 to 20 KB of each container, and some nodes run hundreds
 SLOW_S = 120.0  # making and starting: dockerd under load takes its time
 
 
@@ -42,15 +45,16 @@ class NodeEngine:
             return self.remote.stream(command)
         return self.remote.stream(command, root=self._root)
 
-    async def permitted(self, command: str, timeout_s: float) -> Completed:
+    async def permitted(self, command: str, timeout_s: float, *, limit: int = _LIMIT) -> Completed:
         """Run a command; as root from then on when the engine refuses the user that we are."""
+        run = partial(self.remote.run, command, timeout_s=timeout_s, limit=limit)
         if self._root != "no":
-            return await self.remote.run(command, timeout_s=timeout_s, root=self._root)
-        done = await self.remote.run(command, timeout_s=timeout_s)
+            return await run(root=self._root)
+        done = await run()
         if not denied(done):
             return done
         try:
-            done = await self.remote.run(command, timeout_s=timeout_s, root="must")
+            done = await run(root="must")
         except NotPermitted as error:
             refusal = self.error(done)
             refusal.hint = f"{refusal.hint} Tried: {error.message}"
@@ -86,7 +90,9 @@ class NodeEngine:
         Raises:
             LaunchError: the engine could not be asked.
         """
-        done = await self.again(lambda: self.permitted(command, QUICK_S), patience_s=0.0)
+        done = await self.again(
+            lambda: self.permitted(command, QUICK_S, limit=_LISTED_LIMIT), patience_s=0.0
+        )
         label, program = self.state.label, self.runtime.program
         return parse_listing(done, where=label, program=program)
 
