@@ -161,3 +161,34 @@ async def test_every_change_moves_the_revision(fleet: FakeFleet) -> None:
     await until(lambda: work.revision > seen)
     follow.cancel()
     await asyncio.gather(follow, return_exceptions=True)
+
+
+async def test_a_start_that_was_cut_off_and_has_failed_is_not_started_again(
+    fleet: FakeFleet,
+) -> None:
+    await started(fleet)
+    entry = fleet.nodes[1].container
+    fleet.nodes[1].put(entry | {"State": entry["State"] | {"Status": "created"}})
+    fleet.nodes[0].dies(3)
+    fleet.nodes[0].listens()
+    begun = fleet.nodes[0].calls("start")
+    other = launch(fleet)
+    assert await other.attach()
+    await asyncio.wait_for(other.follow(), 20)
+    assert "node 0 (10.0.0.11) failed: exited with code 3" in other.message
+    assert fleet.nodes[0].calls("start") == begun
+    assert [node.containers() for node in fleet.nodes] == [[], []]
+
+
+async def test_what_has_served_is_not_ended_by_who_finds_it_with_one_rank_dead(
+    fleet: FakeFleet,
+) -> None:
+    await started(fleet)
+    fleet.nodes[0].says("INFO:     Application startup complete.")
+    fleet.nodes[1].dies(1)
+    other = launch(fleet)
+    assert await other.attach()
+    await asyncio.wait_for(other.follow(), 20)
+    assert (other.state, other.ranks[1].state) == ("failed", "failed")
+    assert "stop, and launch again" in other.message
+    assert fleet.nodes[0].status == "running"

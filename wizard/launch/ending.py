@@ -13,8 +13,10 @@ from contextlib import suppress
 from wizard.errors import RemoteError, WizardError
 from wizard.launch import pending, plog
 from wizard.launch.diagnosis import diagnose_ranks, why
+from wizard.launch.lookback import fetch_signs
 from wizard.launch.node import LaunchNode
 from wizard.launch.ports import ports
+from wizard.launch.progress import StageParser
 from wizard.launch.record import Record
 from wizard.launch.runtime import STOP_S
 from wizard.launch.stopping import Stopped, stop_all
@@ -47,7 +49,6 @@ class Ending:
         assert first is not None
         assert first.death is not None
         record, how = self._record, first.death.reason
-        was_ready = record.state == "ready"
         record.ready.clear()
         first.node.put("failed", detail=how)
         brief = f"{first.node.state.label} failed: {how}."
@@ -55,7 +56,7 @@ class Ending:
         record.touch()
         try:
             message = await self._explained(first, brief)
-            if was_ready:
+            if record.served or await self._has_served():
                 advice = "The others may hang: stop, and launch again."
                 record.put("failed", f"{message} {advice}", f"{brief} {advice}")
                 return
@@ -63,9 +64,11 @@ class Ending:
             record.touch()
             problems = await to_the_end(self.abort())
         except asyncio.CancelledError:
-            if not was_ready and any(r.state not in ("failed", "aborted") for r in record.ranks):
+            if not record.served and any(
+                r.state not in ("failed", "aborted") for r in record.ranks
+            ):
                 await to_the_end(self.abort())
-            stopped = "" if was_ready else " The others were stopped."
+            stopped = "" if record.served else " The others were stopped."
             record.put("failed", f"{brief}{stopped}", f"{brief}{stopped}")
             raise
         record.put("failed", " ".join([message, *problems]), " ".join([brief, *problems]))
@@ -82,6 +85,17 @@ class Ending:
         )
         said = f"{brief.removesuffix('.')}{why(record.diagnosis, rank)}"
         return " ".join([said, *plogs.problems])
+
+    async def _has_served(self) -> bool:
+        """Ask node 0's log: of a launch that was just found here, not all may have been read."""
+        head, parser = self._nodes[0], StageParser()
+        if not head.state.container:
+            return False
+        with suppress(RemoteError):
+            for text, at in await fetch_signs(head, head.state.container):
+                if (stage := parser.feed(text)) is not None:
+                    head.state.begin(stage.phase, at)
+        return self._record.served
 
     async def abort(self, why: str = "stopped because another node failed") -> list[str]:
         """Stop and remove all of this launch; the nodes that had not failed are aborted."""

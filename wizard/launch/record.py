@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wizard.launch.conflict import Holder
 from wizard.launch.fence import Fence
+from wizard.launch.progress import Phase
 from wizard.launch.state import RankState
 from wizard.presets import Preset
 
@@ -48,6 +49,12 @@ class Record:
         self.changed = asyncio.Event()
         self.conflict: Holder | None = None
         self._ready = asyncio.Event()
+        self._served = False
+
+    @property
+    def served(self) -> bool:
+        """Whether it has served, as far as is known: seen from here, or told by node 0's log."""
+        return self._served or Phase.READY in self.ranks[0].phases
 
     @property
     def launch_id(self) -> str:
@@ -64,10 +71,18 @@ class Record:
         self.revision += 1
         self.changed.set()
 
+    def begin_anew(self) -> None:
+        """Forget what an earlier start of this launch has left here."""
+        self.diagnosis, self.conflict, self.trouble = None, None, ""
+        self._served = False
+        for rank in self.ranks:
+            rank.begin_anew()
+
     def put(self, state: str, message: str, brief: str = "") -> None:
         """Set the state and its sentence; ``ready`` follows it."""
         self.state, self.message, self.brief = state, message, brief
         if state == "ready":
+            self._served = True
             self._ready.set()
         else:
             self._ready.clear()

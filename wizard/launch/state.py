@@ -58,6 +58,11 @@ class RankState:
         """Name for sentences: ``node 1 (10.0.0.12)``."""
         return f"node {self.rank} ({self.host})"
 
+    def begin_anew(self) -> None:
+        """Forget how far an earlier launch came; its log stays to be read."""
+        self.container, self.progress, self.moved_at = "", None, 0.0
+        self.phases.clear()
+
     def begin(self, phase: Phase, at: float) -> None:
         """Note that a phase began, by the node's clock (0.0: now); the first time counts."""
         self.phases.setdefault(phase, at or time.time() + self.clock_offset_s)

@@ -119,7 +119,7 @@ class Launch(Record):
             self._adopt(new_fence())
         self._watches = self._new_watches()
         self.started_at = time.time()
-        self.diagnosis, self.conflict, self.trouble = None, None, ""
+        self.begin_anew()
         self.put("starting", "Starting")
         gang = self._gang()
         try:
@@ -221,7 +221,8 @@ class Launch(Record):
         if not (container.running or half):
             return False
         self._adopt(fence)
-        self._half = half
+        # where one has ended already, following says so: it is not started a second time
+        self._half = half and all(found.running or found.unstarted for found in there)
         self.started_at = container.started_at or time.time()
         self._watches = self._new_watches(found=True)
         for node, answer, found in zip(self._nodes, answers, mine, strict=True):
