@@ -12,7 +12,7 @@ from tests.launch.bench import FakeFleet, until
 from tests.launch.bench import preset as bench_preset
 from tests.launch.simulated import LIMIT_S, launch_nodes, played
 from wizard.errors import ConnectionLost, LaunchError, WizardError
-from wizard.launch import Launch
+from wizard.launch import Launch, engine
 from wizard.launch.fence import Fence
 from wizard.launch.fetch import fetch
 from wizard.launch.fetchprogress import FetchProgress
@@ -40,6 +40,8 @@ async def outcome(node: LaunchNode, preset: Preset) -> str:
     try:
         await fetch(node, preset)
     except WizardError as error:
+        if (node.state.state, node.state.detail) != ("failed", error.message):
+            return f"the node's state does not tell: {node.state}"
         return str(error) if error.node == node.state.rank else f"about another node: {error}"
     return ""
 
@@ -231,13 +233,17 @@ class Cut(LaunchNode):
         yield b"oad complete\nv32-wizard: exit 0\n"
 
 
-async def test_a_pull_is_taken_up_again_after_a_broken_connection_once(tmp_path: Path) -> None:
+async def test_a_pull_is_taken_up_again_after_a_broken_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fleet = FakeFleet(bench_preset(), tmp_path)
     node = Cut(fleet, 1)
     await fetch(node, fleet.preset)
     assert node.begun == 2
     assert node.state.detail == "the image is there"
+    monkeypatch.setattr(engine, "RECONNECT_S", 0.0)
     again = Cut(fleet, 2)
     with pytest.raises(ConnectionLost):
         await fetch(again, fleet.preset)
     assert again.begun == 2
+    assert again.state.state == "unreachable"

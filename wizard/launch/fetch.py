@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from wizard.enginewords import Trouble, complaint
-from wizard.errors import ConnectionLost, LaunchError
+from wizard.errors import LaunchError, RemoteError, WizardError
 from wizard.launch.engine import QUICK_S
 from wizard.launch.fetchprogress import FetchProgress
 from wizard.launch.imagecommands import UNREADABLE, load_script, pull_script
@@ -28,7 +28,7 @@ async def fetch(node: LaunchNode, preset: Preset, *, limit_s: float = LIMIT_S) -
 
     Raises:
         LaunchError: the engine could not; names the node, why, and what to do.
-        RemoteError: the node could not be reached, twice.
+        RemoteError: the node could not be reached, or not again.
     """
     reference, archive = image(preset), preset.container.image_archive
     program = node.runtime.program
@@ -36,22 +36,27 @@ async def fetch(node: LaunchNode, preset: Preset, *, limit_s: float = LIMIT_S) -
     what = f"loads {archive}" if archive else f"pulls {reference}"
     node.put("starting", IMAGE_STAGE, what)
     try:
+        progress = await _within(node, script, limit_s)
+        if progress.exit_status != 0 or not await _there(node, reference):
+            raise _failure(node, preset, progress)
+    except WizardError as error:  # at once: others may go on fetching for long
+        state = "unreachable" if isinstance(error, RemoteError) else "failed"
+        node.put(state, IMAGE_STAGE, error.message)
+        raise
+    node.put("starting", IMAGE_STAGE, "the image is there")
+
+
+async def _within(node: LaunchNode, script: str, limit_s: float) -> FetchProgress:
+    try:
         async with asyncio.timeout(limit_s):
-            try:
-                progress = await _follow(node, script)
-            except ConnectionLost:
-                # what became of it is not known: a second pull takes up what the first one left
-                progress = await _follow(node, script)
+            # cut off, what became of it is not known: a second pull takes up what the first left
+            return await node.again(lambda: _follow(node, script))
     except TimeoutError:
         raise LaunchError(
             f"the image was not there after {limit_s / 60:.0f} minutes on {node.state.label}.",
             node=node.state.rank,
             hint="Fetch it there by hand and look why it takes so long.",
         ) from None
-    if progress.exit_status == 0 and await _there(node, reference):
-        node.put("starting", IMAGE_STAGE, "the image is there")
-        return
-    raise _failure(node, preset, progress)
 
 
 async def _follow(node: LaunchNode, script: str) -> FetchProgress:
