@@ -29,7 +29,7 @@ from wizard.launch.progress import Phase
 from wizard.launch.stages import clock, look
 from wizard.launch.state import IMAGE_STAGE
 from wizard.leftover import stoppable
-from wizard.rooms import LaunchLike, RankLike
+from wizard.roomtypes import LaunchLike, RankLike
 from wizard.session import Step
 
 LOG_LINES = 8  # a log with fewer lines than this tells nothing

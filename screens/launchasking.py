@@ -12,7 +12,7 @@ from screens.widgets.dialog import Answer, Confirm
 from wizard.errors import WizardError
 from wizard.launch.conflict import Holder
 from wizard.leftover import left_over, stoppable
-from wizard.rooms import LaunchLike
+from wizard.roomtypes import LaunchLike
 from wizard.session import Session
 
 

@@ -12,7 +12,7 @@ from screens.widgets.glyphs import glyph
 from screens.widgets.palette import COLOURS, plain, status_text
 from wizard.launchplanning import LaunchPlanning
 from wizard.review import Review
-from wizard.rooms import LaunchLike
+from wizard.roomtypes import LaunchLike
 
 if TYPE_CHECKING:
     from wizard.launch.launchplan import LaunchPlan

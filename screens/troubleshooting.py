@@ -21,7 +21,7 @@ from screens.widgets.dialog import Notice
 from screens.widgets.glyphs import glyph
 from screens.widgets.palette import COLOURS, plain, status_text
 from wizard.checks.model import CellKey, Result, Status
-from wizard.rooms import FindingLike
+from wizard.roomtypes import FindingLike
 from wizard.session import Step
 from wizard.troubleshooting.findings import problems_of
 

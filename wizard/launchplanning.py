@@ -10,7 +10,7 @@ from wizard.background import Background, sentence
 
 if TYPE_CHECKING:
     from wizard.launch.launchplan import LaunchPlan
-    from wizard.rooms import LaunchLike
+    from wizard.roomtypes import LaunchLike
     from wizard.session import Session
 
 FRESH_S = 60.0  # what the nodes said is held for true so long

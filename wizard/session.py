@@ -26,7 +26,8 @@ from wizard.launchplanning import LaunchPlanning
 from wizard.remote.api import Fleet
 from wizard.remote.text import clean
 from wizard.review import Review
-from wizard.rooms import CheckRunLike, FindingLike, LaunchLike, Rooms
+from wizard.rooms import Rooms
+from wizard.roomtypes import CheckRunLike, FindingLike, LaunchLike
 from wizard.runninglaunches import RunningLaunches
 from wizard.secretdesk import SecretDesk
 

@@ -16,7 +16,7 @@ from screens.widgets.logview import LogView
 from screens.widgets.palette import COLOURS, plain
 from screens.widgets.tabline import TabLine
 from wizard.loglevels import Level
-from wizard.rooms import RankLike
+from wizard.roomtypes import RankLike
 
 _LEVELS = (Level.DEBUG, Level.WARNING, Level.ERROR)
 _COPIED = 2000  # lines: more than a terminal takes as a clipboard, the whole is in a file

@@ -29,7 +29,8 @@ from wizard.remote.api import Fleet, Remote
 from wizard.remote.keyledger import KeyLedger
 from wizard.remote.secrets import Secrets
 from wizard.remote.shownkey import ShownKey
-from wizard.rooms import LaunchLike, Rooms
+from wizard.rooms import Rooms
+from wizard.roomtypes import LaunchLike
 
 DEVICE_CHECKS = ("lldp", "link", "net_health", "netdetect", "gateway", "ip")
 PRESET = """
