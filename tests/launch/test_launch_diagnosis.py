@@ -155,3 +155,26 @@ async def test_clocks_that_were_looked_at_put_the_logs_in_order() -> None:
     assert (await diagnose_ranks(ranks, now)).causes[0].node == 0
     ranks[1].clock_offset_s = 60.0
     assert (await diagnose_ranks(ranks, now)).causes[0].node == 1
+
+
+async def test_a_launch_that_ended_while_nobody_followed_is_explained_and_left_alone(
+    fleet: FakeFleet,
+) -> None:
+    first = await started(fleet)
+    head, worker = fleet.nodes
+    worker.says(STAMP + OOM)
+    head.says("(E pid=1) ERROR 11-20 10:12:40 [x.py:1] Connection closed by peer [10.0.0.12]:99")
+    worker.dies(1, ago_s=7200)
+    head.dies(1, ago_s=7100)
+    found = launch(fleet)
+    assert not await found.attach()
+    assert (found.launch_id, found.state) == (first.launch_id, "failed")
+    assert found.brief == (
+        "it ended while nobody followed it: node 1 (10.0.0.12) exited with code 1, 2 hours ago."
+    )
+    assert "Cause, on node 1: NPU 3 ran out of memory" in found.message
+    assert [r.state for r in found.ranks] == ["stopped", "failed"]
+    assert found.ranks[1].log.tail(1) == [STAMP + OOM]
+    assert [node.status for node in fleet.nodes] == ["exited", "exited"]
+    assert await found.stop() == []
+    assert [node.status for node in fleet.nodes] == ["absent", "absent"]

@@ -44,10 +44,7 @@ async def launch(arguments: argparse.Namespace) -> int:
         work = Launch(fleet, preset)
         if await settle(work, arguments) == "attach":
             if not await work.attach():
-                raise LaunchError(
-                    f"{preset.name} runs on none of its nodes: there is nothing to follow.",
-                    hint="Launch it without --attach.",
-                )
+                raise _ended(work)
             return await _follow(work, arguments, start=False)
         if not arguments.skip_checks:
             mended = {Problem.IMAGE_MISSING} if arguments.pull else set[Problem]()
@@ -101,11 +98,21 @@ async def _follow(work: Launch, arguments: argparse.Namespace, *, start: bool) -
             note(work.message)
         raise
     if work.state != "ready":
-        if work.diagnosis is not None and work.diagnosis.causes:
-            note(to_text(work.diagnosis))
-        raise LaunchError(work.message or "the launch failed.")
+        raise _ended(work)
     print(work.message or "ready")
     return 0
+
+
+def _ended(work: Launch) -> LaunchError:
+    """Return the error for a launch that does not run any more; tell its diagnosis in full."""
+    if work.diagnosis is not None and work.diagnosis.causes:
+        note(to_text(work.diagnosis))
+    if work.message:
+        return LaunchError(work.message)
+    return LaunchError(
+        f"{work.preset.name} runs on none of its nodes: there is nothing to follow.",
+        hint="Launch it without --attach.",
+    )
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from wizard.discovery import is_complete
 from wizard.errors import LaunchError, UsageError, WizardError
 from wizard.launch import pending, report
 from wizard.launch.conflict import Taken
+from wizard.launch.ended import look_back
 from wizard.launch.ending import Ending, blame
 from wizard.launch.fence import Fence, new_fence
 from wizard.launch.gang import GangStart, claims
@@ -204,6 +205,9 @@ class Launch(Record):
     async def attach(self) -> bool:
         """Find a launch of this preset that runs; take it over. Return whether there is one.
 
+        One that has ended while nobody followed it is read, so that why it failed is known here;
+        nothing of it is changed.
+
         Raises:
             RemoteError, LaunchError: no node at all could be asked.
         """
@@ -218,7 +222,8 @@ class Launch(Record):
         mine = [report.held_by(fence, answer) for answer in answers]
         there = [found for found in mine if found is not None]
         half = len(there) == len(mine) and any(found.unstarted for found in there)
-        if not (container.running or half):
+        runs = container.running or half
+        if not runs and all(found.unstarted for found in there):
             return False
         self._adopt(fence)
         # where one has ended already, following says so: it is not started a second time
@@ -231,6 +236,9 @@ class Launch(Record):
                 node.put("unreachable", "", str(answer))
             else:
                 node.put("pending", "container", "")
+        if not runs:
+            await look_back(self, self._nodes, self._watches)
+            return False
         self.put("waiting", f"Found the launch {self.launch_id}")
         return True
 
