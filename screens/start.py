@@ -52,7 +52,7 @@ class StartScreen(StepScreen):
         """The introduction above the list."""
         yield Static(INTRO, id="intro", markup=False)
         self._told = -1
-        if stops := self.session.pending_stops():
+        if stops := self.session.rooms.pending_stops():
             yield Static(pending(stops), id="pending", classes="hint", markup=False)
         yield OptionList(*self._options(), id="choices", markup=False, compact=True)
         yield Static("", id="running", classes="hint", markup=False)

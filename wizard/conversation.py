@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wizard.background import sentence
+from wizard.remote.text import clean
+
+if TYPE_CHECKING:
+    from wizard.roomtypes import DeltaLike
 
 
 @dataclass
@@ -44,3 +54,26 @@ class Conversation:
                 continue
             turns.append({"role": message.role, "content": message.content})
         return turns
+
+    @contextmanager
+    def answering(self, answer: Message) -> Iterator[None]:
+        """Note in a turn how the block that answers it ends; an error ends here."""
+        try:
+            yield
+            answer.state = "done"
+        except asyncio.CancelledError:
+            answer.state, answer.note = "stopped", "stopped"
+            raise
+        except Exception as error:
+            answer.state, answer.note = "failed", sentence(error)
+        finally:
+            self.revision += 1
+
+    async def take(self, answer: Message, deltas: AsyncIterator[DeltaLike]) -> None:
+        """Add an answer to its turn as it comes, fit to be shown."""
+        async for delta in deltas:
+            answer.content += clean(delta.content)
+            answer.reasoning += clean(delta.reasoning)
+            if delta.usage:
+                answer.note = f"{delta.usage.get('completion_tokens', '?')} tokens"
+            self.revision += 1

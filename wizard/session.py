@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import ignoring
 from wizard.answers import Answers, Step
-from wizard.background import Background, sentence
+from wizard.background import Background
 from wizard.checks.model import CellKey, Result, Status
 from wizard.cluster import Cluster, Precision, Series
 from wizard.conversation import Conversation, Message
@@ -24,7 +24,6 @@ from wizard.errors import UsageError
 from wizard.hostkeydesk import HostKeyDesk
 from wizard.launchplanning import LaunchPlanning
 from wizard.remote.api import Fleet
-from wizard.remote.text import clean
 from wizard.review import Review
 from wizard.rooms import Rooms
 from wizard.roomtypes import CheckRunLike, FindingLike, LaunchLike
@@ -34,7 +33,6 @@ from wizard.secretdesk import SecretDesk
 if TYPE_CHECKING:
     from wizard.checks.book import Book
     from wizard.launch.conflict import Holder
-    from wizard.launch.pending import Pending
     from wizard.presets import Preset
     from wizard.scripts import NodeScripts
 
@@ -310,10 +308,7 @@ class Session(Answers):
 
     def start_launch(self) -> None:
         """Launch what :meth:`plan_launch` made, and follow it, in the background."""
-        if self.launch is None or self.launch_active:
-            return
-        self.launch_error, self.launch_since = "", time.monotonic()
-        self._work.start("launch", self._run_launch(self.launch))
+        self._begin_launch(anew=False)
 
     @property
     def launch_conflict(self) -> Holder | None:
@@ -326,12 +321,14 @@ class Session(Answers):
 
     def restart_launch(self) -> None:
         """Stop what runs of the preset, whoever launched it, and launch anew, in the background."""
-        if self.launch is None or self.launch_active:
-            return
-        self.launch_error, self.launch_since = "", time.monotonic()
-        self._work.start("launch", self._run_launch(self.launch, anew=True))
+        self._begin_launch(anew=True)
 
-    async def _run_launch(self, launch: LaunchLike, *, anew: bool = False) -> None:
+    def _begin_launch(self, *, anew: bool) -> None:
+        if self.launch is not None and not self.launch_active:
+            self.launch_error, self.launch_since = "", time.monotonic()
+            self._work.start("launch", self._run_launch(self.launch, anew=anew))
+
+    async def _run_launch(self, launch: LaunchLike, *, anew: bool) -> None:
         self._try_anew()
         await (launch.restart() if anew else launch.start())
         await launch.follow()
@@ -340,10 +337,6 @@ class Session(Answers):
         """Logins that were refused may be tried and asked for again: the user wants to go on."""
         if self._launch_fleet is not None:
             self._launch_fleet.forgive()
-
-    def pending_stops(self) -> list[Pending]:
-        """Return the stops, of whatever preset, that have left something; reads the disk."""
-        return self.rooms.pending_stops()
 
     @property
     def stopping(self) -> bool:
@@ -383,23 +376,10 @@ class Session(Answers):
         return self._work.cancel("chat")
 
     async def _answer(self, answer: Message) -> None:
-        try:
+        with self.chat.answering(answer):
             preset = await self.complete_preset()
             async with self.rooms.open_chat(self.fleet().remotes[0], preset) as client:
-                async for delta in client.stream(self.chat.for_model()):
-                    answer.content += clean(delta.content)
-                    answer.reasoning += clean(delta.reasoning)
-                    if delta.usage:
-                        answer.note = f"{delta.usage.get('completion_tokens', '?')} tokens"
-                    self.chat.revision += 1
-            answer.state = "done"
-        except asyncio.CancelledError:
-            answer.state, answer.note = "stopped", "stopped"
-            raise
-        except Exception as error:
-            answer.state, answer.note = "failed", sentence(error)
-        finally:
-            self.chat.revision += 1
+                await self.chat.take(answer, client.stream(self.chat.for_model()))
 
     def _tell(self, name: str, problem: str) -> None:
         if name == "discovery":

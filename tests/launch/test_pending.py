@@ -12,7 +12,7 @@ from wizard.launch import freed, pending
 from wizard.launch.pending import Pending
 from wizard.launch.stopping import Left, Stopped
 from wizard.paths import state_dir
-from wizard.session import Session
+from wizard.rooms import Rooms
 
 pytestmark = pytest.mark.usefixtures("no_devices")
 BUSY = """| NPU   Name | Health | Power(W)  Temp(C)  Hugepages-Usage(page) |
@@ -36,7 +36,7 @@ async def test_a_stop_that_could_not_reach_a_node_is_finished_later(fleet: FakeF
     assert "stop pending" in left.sentence()
     assert "v32-wizard stop lab" in left.sentence()
     assert left.text in problems
-    assert Session().pending_stops() == [left]
+    assert Rooms().pending_stops() == [left]
 
     again = await launch(fleet).stop()  # still out of reach: the same, since the same moment
     assert [p.since for p in pending.every()] == [left.since]
