@@ -122,6 +122,7 @@ async def test_attach_finds_it_again_with_logs_from_the_start(fleet: FakeFleet) 
         follow = asyncio.create_task(second.follow())
         await until(lambda: second.ranks[1].log.end == 2)
         await asyncio.wait_for(second.ready.wait(), 10)
+        assert second.message.endswith("is served by node 0 (10.0.0.11)"), "since when, who knows"
         follow.cancel()
     assert second.ranks[1].log.tail(1) == ["one more"]
 

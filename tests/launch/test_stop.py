@@ -9,6 +9,7 @@ import pytest
 
 from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
 from wizard.errors import UsageError
+from wizard.launch.fence import owner
 
 pytestmark = pytest.mark.usefixtures("no_devices")
 
@@ -73,6 +74,17 @@ async def test_stop_while_followed_is_no_failure(fleet: FakeFleet) -> None:
     await asyncio.wait_for(follow, 10)
     assert work.state == "stopped"
     assert [r.state for r in work.ranks] == ["stopped", "stopped"]
+
+
+async def test_before_a_stop_it_is_said_what_runs_and_whose_it_is(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    fleet.nodes[1].unreachable = True
+    here, away = await launch(fleet).present()
+    assert here == (
+        f"node 0 (10.0.0.11): vllm-ascend, running, launch {work.launch_id} of {owner()}"
+    )
+    assert away.startswith("node 1 (10.0.0.12): not known: ")
+    assert [node.status for node in fleet.nodes] == ["running", "running"]
 
 
 async def test_status(fleet: FakeFleet) -> None:

@@ -95,7 +95,7 @@ async def _follow(work: Launch, arguments: argparse.Namespace, *, start: bool) -
                 f"or v32-wizard status {name}"
             )
         else:  # half a launch cannot go on alone: its workers were never started
-            note(work.message)
+            note(work.message or "Cancelled; nothing was started.")
         raise
     if work.state != "ready":
         raise _ended(work)
@@ -163,15 +163,19 @@ async def status(arguments: argparse.Namespace) -> int:
 
 
 async def stop(arguments: argparse.Namespace) -> int:
-    """Stop what we launched for this preset, on every node, and verify that it is gone."""
+    """Show what runs, ask, stop what we launched for this preset everywhere, verify it is gone."""
     preset = load_preset(arguments.preset)
-    if not await confirm(f"Stop {preset.name} on {len(preset.nodes)} node(s)?", yes=arguments.yes):
-        return 1
+    question = f"Stop {preset.name} on {len(preset.nodes)} node(s)?"
     async with connected(preset, arguments) as fleet:
         work = Launch(fleet, preset)
+        if not arguments.yes and sys.stdin.isatty():
+            for line in await work.present():  # it may be a colleague's
+                note(line)
+        if not await confirm(question, yes=arguments.yes):
+            return 1
         problems = await work.stop()
-    for problem in problems:
-        print(f"v32-wizard: {problem}", file=sys.stderr)
+    for line in (*problems, *work.notes):
+        print(f"v32-wizard: {line}", file=sys.stderr)
     if not problems:
         print(f"{preset.name}: nothing of ours runs on any node")
     if any(rank.state == "unreachable" for rank in work.ranks):

@@ -50,6 +50,7 @@ class Record:
         self.conflict: Holder | None = None
         self._ready = asyncio.Event()
         self._served = False
+        self.found = False  # it was begun by another run of the wizard
 
     @property
     def served(self) -> bool:
@@ -74,7 +75,7 @@ class Record:
     def begin_anew(self) -> None:
         """Forget what an earlier start of this launch has left here."""
         self.diagnosis, self.conflict, self.trouble = None, None, ""
-        self._served = False
+        self._served = self.found = False
         for rank in self.ranks:
             rank.begin_anew()
 

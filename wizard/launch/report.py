@@ -51,6 +51,21 @@ def newest(answers: Sequence[Answer]) -> Container | None:
     return max(found, key=lambda c: (c.running, c.created_at or 0.0), default=None)
 
 
+def present(nodes: Sequence[LaunchNode], answers: Sequence[Answer]) -> list[str]:
+    """Say what of ours is on each node and who launched it, or why that is not known."""
+    lines = []
+    for node, answer in zip(nodes, answers, strict=True):
+        if not isinstance(answer, list):
+            lines.append(f"{node.state.label}: not known: {answer}")
+            continue
+        told = [
+            f"{c.name}, {c.status}, launch {c.launch}" + (f" of {c.owner}" * bool(c.owner))
+            for c in answer
+        ]
+        lines.append(f"{node.state.label}: {'; '.join(told) or 'nothing of ours'}")
+    return lines
+
+
 async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
     """Ask every node what runs there, and node 0 whether it serves."""
     answers = await ask_all(nodes)

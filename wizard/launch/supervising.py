@@ -95,6 +95,8 @@ class Supervision:
         name, label = served_model(record.preset), record.ranks[0].label
         if self._has_served:
             return f"{name} is served by {label} again"
+        if record.found:  # it may have served for days
+            return f"{name} is served by {label}"
         took = time.time() - (record.started_at or time.time())
         return f"{name} is served by {label} after {took:.0f} s"
 

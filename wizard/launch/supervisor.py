@@ -66,6 +66,7 @@ class Launch(Record):
         ]
         self._watches = self._new_watches()
         self._supervision: Supervision | None = None
+        self.notes: tuple[str, ...] = ()  # what a stop could not verify, and is no problem
         self._half = False  # found with containers that were made and never started
 
     def plan(self) -> list[str]:
@@ -226,6 +227,7 @@ class Launch(Record):
         if not runs and all(found.unstarted for found in there):
             return False
         self._adopt(fence)
+        self.found = True
         # where one has ended already, following says so: it is not started a second time
         self._half = half and all(found.running or found.unstarted for found in there)
         self.started_at = container.started_at or time.time()
@@ -242,6 +244,10 @@ class Launch(Record):
         self.put("waiting", f"Found the launch {self.launch_id}")
         return True
 
+    async def present(self) -> list[str]:
+        """Say what :meth:`stop` would take away, a line per container, and who cannot be asked."""
+        return report.present(self._nodes, await report.ask_all(self._nodes))
+
     async def stop(self) -> list[str]:
         """Stop every container of ours for this preset and verify it; return the problems.
 
@@ -256,6 +262,7 @@ class Launch(Record):
             self._nodes, lambda c: bool(c.launch), ports(self.preset), grace_s=self._grace_s
         )
         problems = [*stopped.lines, *await ending.remember(stopped)]
+        self.notes = stopped.notes
         for node in self._nodes:
             left = stopped.of(node.state.rank)
             if left and left[0].what == "container":
