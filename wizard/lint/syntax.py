@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from wizard.lint.model import Place, Remark
+from wizard.remote import local
 from wizard.scripts import NodeScripts
 
 _LIMIT_S = 10.0
@@ -23,7 +24,7 @@ async def bash_syntax(scripts: Sequence[NodeScripts]) -> list[Remark]:
 
 async def _one(text: str, place: Place) -> list[Remark]:
     try:
-        process = await asyncio.create_subprocess_exec(
+        process = await local.start(
             "bash",
             "--norc",
             "-n",
@@ -44,9 +45,7 @@ async def _one(text: str, place: Place) -> list[Remark]:
         place.warning(0, "bash-slow", "bash -n took too long.", "Try again.")
         return place.found
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await local.end(process)
     if process.returncode:
         _remarks(said.decode("utf-8", "replace"), place)
     return place.found

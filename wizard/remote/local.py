@@ -9,6 +9,7 @@ import signal
 from typing import Any
 
 Process = asyncio.subprocess.Process
+_STUCK_S = 1.0
 
 
 async def start(*words: str, **pipes: Any) -> Process:
@@ -24,8 +25,12 @@ async def start(*words: str, **pipes: Any) -> Process:
         # shielded: asyncio itself would kill the program, but not what it has started by now
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
+        # At the end of a loop asyncio (3.11) also cancels the task that connects pipes, and then
+        # waits for them for ever: only being cancelled once more gets it out of that.
+        once_more = asyncio.get_running_loop().call_later(_STUCK_S, starting.cancel)
         with contextlib.suppress(OSError):
             await end(await starting)
+        once_more.cancel()
         raise
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wizard.cluster import Precision, Series
 from wizard.errors import WizardError
+from wizard.remote import local
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 10.0
@@ -36,14 +37,13 @@ async def spawn(
     options = ["--series", series.value, "--precision", precision.value]
     options += ["--scenario", str(scenario), "--speed", str(speed), "--until-eof"]
     options += [] if nodes is None else ["--nodes", str(nodes)]
-    process = await asyncio.create_subprocess_exec(
+    process = await local.start(
         sys.executable,
         *("-m", "wizard.simulator", *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C in our terminal ends us; we end it
-    )
+    )  # in a session of its own: Ctrl-C in our terminal ends us; we end it
     try:
         yield await _ready(process, start_limit_s)
     finally:
