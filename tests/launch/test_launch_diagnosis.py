@@ -178,3 +178,18 @@ async def test_a_launch_that_ended_while_nobody_followed_is_explained_and_left_a
     assert [node.status for node in fleet.nodes] == ["exited", "exited"]
     assert await found.stop() == []
     assert [node.status for node in fleet.nodes] == ["absent", "absent"]
+
+
+async def test_logs_that_cannot_be_read_do_not_keep_the_others_running(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise UnicodeError("no such letter")
+
+    monkeypatch.setattr("wizard.launch.ending.diagnose_ranks", broken)
+    work = await started(fleet)
+    fleet.nodes[1].dies(1)
+    await asyncio.wait_for(work.follow(), 20)
+    assert work.state == "failed"
+    assert "Its logs could not be read: UnicodeError: no such letter" in work.message
+    assert [node.status for node in fleet.nodes] == ["absent", "absent"]

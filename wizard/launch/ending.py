@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
+from wizard.background import sentence
 from wizard.errors import RemoteError, WizardError
 from wizard.launch import pending, plog
 from wizard.launch.diagnosis import diagnose_ranks, why
@@ -80,9 +81,12 @@ class Ending:
                 await first.feed.ended.wait()
         rank, record = first.node.state.rank, self._record
         plogs = await plog.fetch_all(self._nodes)
-        record.diagnosis = await diagnose_ranks(
-            record.ranks, record.preset, dead=[rank], plogs=plogs.paths
-        )
+        try:
+            record.diagnosis = await diagnose_ranks(
+                record.ranks, record.preset, dead=[rank], plogs=plogs.paths
+            )
+        except Exception as error:  # nothing in a log may keep the others from being stopped
+            return f"{brief} Its logs could not be read: {sentence(error)}"
         said = f"{brief.removesuffix('.')}{why(record.diagnosis, rank)}"
         return " ".join([said, *plogs.problems])
 
