@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from wizard.launch import freed, pending
 from wizard.launch.pending import Pending
 from wizard.launch.stopping import Left, Stopped
 from wizard.paths import state_dir
+from wizard.remote.api import Completed
 from wizard.rooms import Rooms
 
 pytestmark = pytest.mark.usefixtures("no_devices")
@@ -133,3 +135,20 @@ async def test_a_node_without_npu_smi_is_noted(fleet: FakeFleet) -> None:
     fleet.nodes[1].lacks = ("npu-smi",)
     assert await work.stop() == []
     assert "whether NPU memory is free on node 1 (10.0.0.12) is not known" in work.message
+
+
+async def test_npus_are_asked_about_as_root_where_that_can_be_had(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, node = await started(fleet), fleet.nodes[1]
+    run, roots = node.run, list[str]()
+
+    async def noted(command: str, **options: Any) -> Completed:
+        if command == "npu-smi info":
+            roots.append(options.get("root", "no"))
+        return await run(command, **options)
+
+    monkeypatch.setattr(node, "run", noted)
+    fleet.nodes[0].listens()
+    assert await work.stop() == []
+    assert roots == ["try"]

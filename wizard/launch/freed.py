@@ -12,13 +12,13 @@ from wizard.checks.model import Status
 from wizard.checks.npuparsers import parse_idle
 from wizard.checks.problems import Problem
 from wizard.errors import LaunchError, RemoteError
-from wizard.launch.engine import QUICK_S
 from wizard.launch.node import LaunchNode
 from wizard.remote.text import clean
 
 CLOSE_S = 15.0  # a closed listener can linger while its process is torn down
 FREE_S = 30.0  # the driver gives memory back some seconds after its process
 _POLL_S = 0.5
+_ASK_S = 20.0  # less than FREE_S: no answer is not 'not free'
 
 
 async def closed(node: LaunchNode, ports: Mapping[int, str]) -> list[str]:
@@ -73,7 +73,8 @@ async def _held(node: LaunchNode, npus: frozenset[int] | None) -> list[str]:
         NoTool: there is no npu-smi.
         LaunchError: what it says is not understood.
     """
-    done = await node.remote.run("npu-smi info", timeout_s=QUICK_S)
+    # as the checks do: the driver answers few but root, and takes long while it gives memory back
+    done = await node.remote.run("npu-smi info", timeout_s=_ASK_S, root="try")
     status = 1 if done.exit_status is None else done.exit_status
     found = parse_idle(clean(done.stdout), clean(done.stderr), status)
     if found.status is Status.PASS:
