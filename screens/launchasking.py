@@ -15,6 +15,9 @@ from wizard.leftover import left_over, stoppable
 from wizard.roomtypes import LaunchLike
 from wizard.session import Session
 
+_ENDED = frozenset({"exited", "dead", "stopped"})  # words of the engines
+_REMOVING = "It does not run there any more. Its logs are kept on the node when it is removed."
+
 
 class LaunchAsking(StepScreen):
     """The part of the launch's screen that asks."""
@@ -83,12 +86,14 @@ class LaunchAsking(StepScreen):
 
     async def _settle(self, holder: Holder) -> None:
         """Attach, restart or neither; what runs may be somebody else's, and is named."""
+        ended = holder.status in _ENDED
         answers: tuple[Answer, ...] = (
             ("cancel", "Cancel", "default"),
             ("attach", "Go to it", "primary"),
-            ("restart", "Stop it and launch anew", "error"),
+            ("restart", f"{'Remove' if ended else 'Stop'} it and launch anew", "error"),
         )
-        question = f"{_sentence(holder.sentence())}\n\nStopping it takes the model from its users."
+        what = _REMOVING if ended else "Stopping it takes the model from its users."
+        question = f"{holder.sentence()}\n\n{what}"
         answer = await self.app.push_screen_wait(Confirm(question, answers))
         if answer == "restart":
             self.say("")
@@ -129,10 +134,6 @@ class LaunchAsking(StepScreen):
         if await self.app.push_screen_wait(Confirm(question, answers)) == "stop":
             self.say("")
             self.session.begin_stop()
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def doubt_of_checks(session: Session) -> str:

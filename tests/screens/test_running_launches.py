@@ -88,6 +88,8 @@ async def test_nothing_is_asked_when_nothing_is_known(world: World, open_wizard:
 class Contested(FakeLaunch):
     """Somebody launched the preset between our look and our start."""
 
+    status = "running"
+
     async def start(self) -> None:
         if "restart" not in self.calls:
             self.calls.append("refused")
@@ -97,7 +99,7 @@ class Contested(FakeLaunch):
                 "node 0 (10.0.0.11)",
                 "vllm-ascend",
                 "image",
-                "running",
+                self.status,
                 preset="lab",
                 launch="20261125-001122-abc",
                 owner="eve@jump2",
@@ -153,3 +155,20 @@ async def test_without_anybody_in_the_way_nothing_is_asked(world: World, open_wi
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
         await launched(pilot, world)
         assert "Stop it and launch anew" not in shown(pilot)
+
+
+class Left(Contested):
+    """What is in the way has ended."""
+
+    status = "exited"
+
+
+async def test_what_has_ended_serves_nobody(world: World, open_wizard: Open) -> None:
+    world.launch_type = Left
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
+        await contested(pilot)
+        assert "lab is on node 0" in words(pilot)
+        assert "Its logs are kept" in words(pilot)
+        assert "takes the model" not in words(pilot)
+        assert "Remove it and launch anew" in shown(pilot)
