@@ -157,3 +157,9 @@ def test_a_plog_that_ends_early_is_no_node_that_fell_silent(tmp_path: Path) -> N
     line = "INFO 11-20 10:{}:00 [a.py:1] waiting"
     logs = [log(0, line.format("30")), log(1, line.format("30")), *read_folder(1, tmp_path)]
     assert not diagnose(logs).causes
+
+
+def test_an_exception_without_its_traceback_is_possible() -> None:
+    bare = "OSError: [Errno 28] No space left on device: '/root/.cache/vllm'"
+    told = diagnose([log(0, "INFO 11-20 10:00:00 [a.py:1] fine"), log(1, bare)]).causes
+    assert [(c.node, c.confidence, c.mark.text) for c in told] == [(1, "possible", bare)]

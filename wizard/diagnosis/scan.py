@@ -30,7 +30,7 @@ _STATE_WORDS = (b"in world size", b"Application shutdown complete")
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r"(?:\s|File \"|[\^~]+\s*$|$|\||During handling of|The above exception)")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s|$)", re.ASCII)
-_SHELL = re.compile(r"\b(?:[Ee]rror|fatal): ")
+_SHELL = re.compile(r"Error: |\b(?:error|fatal): ")  # a shell's, or an exception's last line
 _RANK = re.compile(r"rank (\d+) in world size (\d+)", re.ASCII)
 
 
