@@ -78,7 +78,7 @@ class StepScreen(Screen[None]):
         self.show_steps()
         if (place := self.place) is not None:
             self.place = None
-            self.lead(place)
+            self.call_after_refresh(self.lead, place)  # a place must be on the screen already
 
     def lead(self, place: Mapping[str, Any]) -> None:
         """Go to a place in this step: the key ``field`` of the preset, or ``check`` and ``node``.

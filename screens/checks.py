@@ -110,7 +110,7 @@ class ChecksScreen(StepScreen):
         await self._panes.build(hosts, run.board)
         self.query_one(TabLine).set_labels([plain(f"node {n}") for n in range(len(hosts))])
         self._arrange()
-        if matrix := self._panes.matrix:
+        if self.place is None and (matrix := self._panes.matrix):
             matrix.focus()
 
     @property
@@ -186,6 +186,8 @@ class ChecksScreen(StepScreen):
     def on_board_matrix_moved(self, event: BoardMatrix.Moved) -> None:
         """The details follow the cursor; Enter shows them whole."""
         event.stop()
+        if self.focused is not event.matrix and event.matrix.node != self._panes.current:
+            return  # said before the focus went on to another node
         self._panes.current = event.matrix.node
         self.query_one(TabLine).current = event.matrix.node
         self._show_detail()
