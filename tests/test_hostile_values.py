@@ -84,6 +84,7 @@ FIELDS = [
     Field("serve.model", at("serve", "model"), lambda v, d, a, e: a[1] == v),
     Field("serve.port", at("serve", "port"), lambda *_: False),
     Field("serve.rpc_port", at("serve", "rpc_port"), lambda *_: False),
+    Field("serve.probe_s", at("serve", "probe_s"), lambda *_: False),
     Field("serve.api_key", at("serve", "api_key"), lambda *_: False),
     Field("serve.args", as_key("serve", "args", "x"), lambda v, d, a, e: after(a, v) == ["x"]),
     Field(
@@ -97,6 +98,7 @@ FIELDS = [
     Field("container.runtime", at("container", "runtime"), lambda *_: False),
     Field("container.registry", at("container", "registry"), lambda v, d, *_: _image(v, d)),
     Field("container.image", at("container", "image"), lambda v, d, *_: v in d),
+    Field("container.image_archive", at("container", "image_archive"), None),
     Field("container.os", at("container", "os"), lambda *_: False),
     Field("container.name", at("container", "name"), lambda v, d, *_: after(d, "--name") == [v]),
     Field("container.shm_size", at("container", "shm_size"), lambda v, d, *_: _shm(v, d)),
