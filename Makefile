@@ -12,10 +12,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: $(VENV)/.run
 	@$(BIN)/v32-wizard demo
 
+# Four side by side, because they wait more than they compute; in the order of the files, so that
+# what a file's tests share is made by few of them.
 # With .pyc files even where the environment forbids them: the tests start Python a hundred times,
 # and without them each start of the wizard compiles for a second.
 test: lint
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 3
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist worksteal
 
 .PHONY: search
 # By hand: property tests with new random examples, which `make test` does not draw.

@@ -43,8 +43,9 @@ def on_the_node(simulated: SimulatedCluster, rank: int) -> list[bytes]:
 
 
 def kept_here(launch_id: str, rank: int) -> list[bytes]:
-    """The lines of our file of a node's log, without the engine's stamps."""
-    lines = log_path(launch_id, rank).read_bytes().split(b"\n")
+    """The lines of our file of a node's log, without the engine's stamps; none while it lacks."""
+    path = log_path(launch_id, rank)
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
     return [line.partition(b" ")[2] for line in lines]
 
 
