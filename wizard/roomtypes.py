@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from wizard.checks.board import Board
 from wizard.checks.model import CellKey
 from wizard.cluster import Cluster
+from wizard.launch.stages import RankSeen
 from wizard.logbuffer import LogBuffer
 
 if TYPE_CHECKING:
     from wizard.diagnosis.verdict import Diagnosis
     from wizard.launch.conflict import Holder
     from wizard.launch.metrics import Load
-    from wizard.launch.progress import Phase, Stage
     from wizard.presets import Preset
 
 
@@ -63,57 +63,12 @@ class CheckRunLike(Protocol):
         ...
 
 
-class RankLike(Protocol):
-    """One node of a launch."""
-
-    @property
-    def rank(self) -> int:
-        """Which node."""
-        ...
-
-    @property
-    def host(self) -> str:
-        """Its host as the preset names it."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """pending, starting, running, ready, failed, aborted, stopped or unreachable."""
-        ...
-
-    @property
-    def stage(self) -> str:
-        """What it is doing."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """More about the stage, or why it failed."""
-        ...
+class RankLike(RankSeen, Protocol):
+    """One node of a launch, with its log."""
 
     @property
     def log(self) -> LogBuffer:
         """The tail of its serve log."""
-        ...
-
-    @property
-    def progress(self) -> Stage | None:
-        """The stage as read from its log."""
-        ...
-
-    @property
-    def phases(self) -> Mapping[Phase, float]:
-        """When each phase began, by the node's clock."""
-        ...
-
-    @property
-    def moved_at(self) -> float:
-        """When its log last told of progress, by the node's clock; 0.0 for never."""
-        ...
-
-    @property
-    def clock_offset_s(self) -> float:
-        """How far the node's clock is ahead of ours."""
         ...
 
     @property
