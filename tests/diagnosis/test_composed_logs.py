@@ -29,7 +29,7 @@ def judged(script: dict[str, Any], **options: Any) -> Diagnosis:
 
 
 def test_there_are_enough() -> None:
-    assert len(CAUSES) >= 40
+    assert len(CAUSES) >= 70
     assert len({s["name"] for s in ALL}) == len(ALL)
 
 
@@ -44,6 +44,13 @@ def test_the_first_cause_is_right(script: dict[str, Any]) -> None:
         assert first.signature.class_ == expect["class"]
     if "goto" in expect:
         assert expect["goto"] in goto_text(first)
+    if "count" in expect:
+        assert len(first.pairs) == expect["count"]
+    # the evidence holds the line itself, and the key leads somewhere: to this node, where to one
+    assert any(at == first.mark.line and text for at, text in first.mark.around), told
+    assert first.goto.get("node") is not None, told
+    if "pair" not in expect:
+        assert first.goto["node"] == first.node
     if "nodes" in expect:
         assert [c.node for c in diagnosis.causes if c.confidence == "cause"] == expect["nodes"]
     if "pair" in expect:

@@ -160,6 +160,41 @@ def test_a_plog_that_ends_early_is_no_node_that_fell_silent(tmp_path: Path) -> N
 
 
 def test_an_exception_without_its_traceback_is_possible() -> None:
-    bare = "OSError: [Errno 28] No space left on device: '/root/.cache/vllm'"
+    bare = "OSError: [Errno 5] Input/output error: '/root/.cache/vllm'"
     told = diagnose([log(0, "INFO 11-20 10:00:00 [a.py:1] fine"), log(1, bare)]).causes
     assert [(c.node, c.confidence, c.mark.text) for c in told] == [(1, "possible", bare)]
+
+
+HEARTBEAT = (
+    "[ERROR] HCCL(9,python):2026-11-20-10:41:00.1.1 Cluster Exception Location[IP/ID]:"
+    "[10.0.0.13/3], Discoverer:[10.0.0.11/3], ExceptionType:[Heartbeat Lost Occurred]"
+)
+HOSTS = {"10.0.0.11": 0, "10.0.0.12": 1, "10.0.0.13": 2}
+
+
+def test_the_server_that_a_line_names_is_the_one_to_look_at() -> None:
+    late = "INFO 11-20 10:42:00 [a.py:1] still here"
+    told = diagnose([log(0, HEARTBEAT), log(1, late), log(2, late)], Known(hosts=HOSTS)).causes
+    assert [(c.node, c.signature.id) for c in told[:1]] == [(2, "hccl_doc_heartbeat_lost")]
+    assert "server 10.0.0.13" in told[0].meaning()
+
+
+def test_of_two_quiet_logs_the_one_that_the_others_lost_has_ended() -> None:
+    quiet = "INFO 11-20 10:40:00 [a.py:1] fine"
+    lost = "ERROR 11-20 10:41:00 [a.py:1] Connection closed by peer [10.0.0.13]:4711"
+    logs = [log(0, lost), log(1, quiet), log(2, quiet)]
+    told = diagnose(logs, Known(hosts=HOSTS)).causes[0]
+    assert (told.signature.id, told.node, told.confidence) == ("peer_vanished", 2, "cause")
+    assert diagnose(logs).causes[0].confidence == "possible"
+
+
+def test_both_ends_of_a_packet_that_was_lost_are_told() -> None:
+    line = (
+        "EI0013: RoCE packet error, cqe error status[12], localInfo{server[10.0.0.11], deviceId[3],"
+        " deviceIp[29.11.0.43]}, remoteInfo{server[10.0.0.12], deviceIp[29.11.1.35]}"
+    )
+    known = Known(addresses={"29.11.0.43": (0, 3), "29.11.1.35": (1, 3)})
+    lost = "ERROR 11-20 10:41:00 [a.py:1] Connection closed by peer"
+    told = diagnose([log(0, line), log(1, lost)], known).causes[0]
+    assert (told.node, told.goto["check"], told.goto["device"]) == (0, "link_stat", 3)
+    assert [(p.source.device, p.target.node) for p in told.pairs] == [(3, 1)]

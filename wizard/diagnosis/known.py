@@ -16,12 +16,14 @@ class Known:
         addresses: node and device of each NPU's address, as its checks have read it.
         offsets: seconds that a node's clock is ahead, by node.
         dead: nodes whose container is known to have ended by itself.
+        hosts: node of each address or name by which the servers are known.
     """
 
     npus_per_node: int | None = None
     addresses: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     offsets: Mapping[int, float] = field(default_factory=dict)
     dead: Collection[int] = ()
+    hosts: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of_report(

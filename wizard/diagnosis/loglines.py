@@ -18,6 +18,8 @@ _NODE = re.compile(r"node(\d{1,4}) \| ")
 _ENGINE = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?"
 )
+_KIND = re.compile(r"(?:stdout|stderr) [FP] ")  # kubelet's files put it behind the stamp
+_RANK = re.compile(r"\[rank(\d{1,5})\]: ?")  # torch, before every line of a rank's traceback
 _PROCESS = re.compile(r"\(([A-Za-z][\w .:-]{0,60}?)(?: pid=(\d+))?(?:, ip=[\d.]+)?\) ?")
 _VLLM = re.compile(
     r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) "
@@ -63,9 +65,13 @@ def parse(line: str) -> LogLine:
         at, node = match.end(), int(match[1])
     if match := _ENGINE.match(line, at):
         at, engine_s, stamp = match.end(), _epoch(match), match[0].strip()
+        if match := _KIND.match(line, at):
+            at = match.end()
     while True:
         if match := _PROCESS.match(line, at):
             process = match[1]
+        elif match := _RANK.match(line, at):
+            process = process or f"rank {match[1]}"
         elif match := _VLLM.match(line, at):
             level, stamp, clock_s = match[1], match[2], _clock(match, 3)
         elif (match := _UVICORN.match(line, at)) and not level:

@@ -17,6 +17,7 @@ class Mark:
         text: without prefixes, cleaned for display.
         engine_s, clock_s: its stamps, or those of the last line before it that has some.
         around: lines as they stand in the file, number and text, this one included.
+        phase: how far the start had come there.
     """
 
     line: int
@@ -26,6 +27,7 @@ class Mark:
     engine_s: float | None = None
     clock_s: float | None = None
     around: tuple[tuple[int, str], ...] = ()
+    phase: Phase = Phase.CONTAINER
 
 
 @dataclass(slots=True)

@@ -38,7 +38,8 @@ class Pair:
 class RankMap:
     """Which node owns which rank: as the logs say, else by counting.
 
-    ``addresses`` gives node and device of NPUs' addresses, where the checks have read them.
+    ``addresses`` gives node and device of NPUs' addresses, where the checks have read them;
+    ``hosts`` the node of each server's address.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class RankMap:
         logs: Sequence[NodeLog],
         npus_per_node: int | None = None,
         addresses: Mapping[str, tuple[int, int]] | None = None,
+        hosts: Mapping[str, int] | None = None,
     ) -> None:
-        self._addresses = addresses or {}
+        self._addresses, self._hosts = addresses or {}, hosts or {}
+        self._nodes = {log.node for log in logs}
         self._owner = {rank: log.node for log in logs for rank in log.ranks}
         nodes = max((log.node for log in logs), default=0) + 1
         world = max((log.world or 0 for log in logs), default=0)
@@ -78,6 +81,14 @@ class RankMap:
             if word.isdigit()
         ]
         return sorted({node for rank in ranks if (node := self.owner(rank)) is not None})
+
+    def server(self, hit: Hit, node: int) -> list[int]:
+        """Return the node of the server that a hit names; ``node`` is the one whose log it is."""
+        host = hit.values.get("host", "")
+        others = self._nodes - {node}
+        if self._hosts.get(host) in others:
+            return [self._hosts[host]]
+        return [*others] if host and len(others) == 1 else []
 
     def pairs(self, hit: Hit) -> tuple[Pair, ...]:
         """Return the links that a hit names, each once."""

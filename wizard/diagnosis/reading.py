@@ -7,6 +7,7 @@ One file holds one node's log, or several nodes' lines as ``v32-wizard logs`` pr
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections.abc import Iterable
 from errno import ENOENT
@@ -19,6 +20,7 @@ from wizard.diagnosis.scan import NodeScan
 CHUNK = 1 << 18
 _SUFFIXES = (".log", ".log.gz")
 _LONGEST = 16 * 1024  # bytes of a line; what is beyond is dropped
+_JSON = b'{"log":"'  # how a line of the file begins that docker keeps of a container (json-file)
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\^_])")
 _NODE = re.compile(rb"node(\d{1,4}) \| ")
 
@@ -60,6 +62,8 @@ class LogReader:
         return [scan.close() for scan in self._scans.values()]
 
     def _lines(self, data: bytes) -> None:
+        if data.startswith(_JSON):
+            data = b"\n".join(map(_unwrapped, data.split(b"\n")))
         if b"\x1b" in data:
             data = _ANSI.sub(b"", data)
         first = self._number + 1
@@ -87,6 +91,17 @@ class LogReader:
         if node not in self._scans:
             self._scans[node] = NodeScan(node, self._name, plog=self._plog)
         return self._scans[node]
+
+
+def _unwrapped(line: bytes) -> bytes:
+    """Return a line of docker's own file as ``docker logs -t`` gives it; another as it is."""
+    if not line.startswith(_JSON):
+        return line
+    try:
+        entry = json.loads(line)
+        return f"{entry['time']} {entry['log'].rstrip()}".replace("\n", " ").encode()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return line
 
 
 def read_stream(node: int, name: str, stream: IO[bytes], *, plog: bool = False) -> list[NodeLog]:

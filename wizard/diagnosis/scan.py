@@ -215,7 +215,8 @@ class NodeScan:
             for number, raw in window[max(0, index - AROUND) : index + AROUND + 1]
         )
         text = clean(line.text).strip()[:_EXCERPT]
-        return Mark(window[index][0], text, line.process, stamp, engine_s, clock_s, around)
+        phase = self._stages.stage.phase
+        return Mark(window[index][0], text, line.process, stamp, engine_s, clock_s, around, phase)
 
     def _times(
         self, window: list[tuple[int, bytes]], index: int, line: LogLine

@@ -17,7 +17,8 @@ An entry says what a line of a log means. Its keys:
 ``explains``        of a hint: consequences that it turns into a cause
 ``calm``            true: counts in lines of level INFO or WARNING too
 ``peer_lost``       true: another process ended first
-``blames``          ``ranks``: the nodes that own the ranks in the group ``ranks`` are to blame
+``blames``          ``ranks``: the nodes that own the ranks in the group ``ranks`` are to blame;
+                    ``host``: the one with the address in the group ``host``
 ``table``           true: a row of HCCL's table of failed pairs
 ``goto``            where the fix leads: a ``step``, and a ``check`` or a ``field`` of the preset
 ``en``, ``zh``      ``meaning`` and ``fix``

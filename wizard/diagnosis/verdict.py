@@ -59,10 +59,11 @@ class Cause:
         }
         if found:
             found["node"] = self.node
-        if found.get("check") == "ping" and self.pairs and self.pairs[0].source.node is not None:
+        if "check" in found and self.pairs and self.pairs[0].source.node is not None:
             source, target = self.pairs[0].source, self.pairs[0].target
             found |= {"node": source.node, "device": source.device}
-            found |= {"peer_node": target.node, "peer_device": target.device}
+            if found["check"] == "ping":
+                found |= {"peer_node": target.node, "peer_device": target.device}
         return found
 
 
@@ -99,7 +100,7 @@ class _Judge:
     def __init__(self, logs: Sequence[NodeLog], known: Known) -> None:
         self.logs, self.dead = logs, known.dead
         self.serve_logs = [log for log in logs if not log.plog]
-        self.ranks = RankMap(logs, known.npus_per_node, known.addresses)
+        self.ranks = RankMap(logs, known.npus_per_node, known.addresses, known.hosts)
         self.clock = Clock(logs, known.offsets)
         self.signatures = by_key(catalogue())
         self.hits = sorted(
@@ -108,7 +109,7 @@ class _Judge:
         self.unknown = self._unknown()
 
     def verdict(self) -> Diagnosis:
-        causes = self._promoted(self._of_kind("cause"))
+        causes = self._fatal(self._promoted(self._of_kind("cause")))
         follows = self._narrowed(self._of_kind("consequence"))
         hints = [f for f in self._of_kind("hint") if f not in causes]
         rest = [*self.unknown, *self._of_kind("wrapper")]
@@ -182,6 +183,15 @@ class _Judge:
         hints = [f for f in self._of_kind("hint") if f.signature.explains & seen]
         return sorted([*causes, *hints], key=self._order) if hints else causes
 
+    @staticmethod
+    def _fatal(causes: list[_Found]) -> list[_Found]:
+        """Put what a node's start got past behind what it may have ended with.
+
+        The KV cache is made when all workers of a node have loaded their weights: what stands
+        before it in a log was no end (a port that an exporter did not get, and went on without).
+        """
+        return sorted(causes, key=_survived)
+
     def _narrowed(self, follows: list[_Found]) -> list[_Found]:
         """Put what says less about the same trouble behind what says more."""
         beaten = {key for f in follows for key in f.signature.outranks}
@@ -200,6 +210,9 @@ class _Judge:
         if not gone and lost:
             until = lost[0].when + _SLACK_S
             gone = [log for log in quiet if log.last and self._when_last(log) <= until]
+            hits = [(f.hit, f.log.node) for f in lost if f.hit is not None]
+            named = {n for hit, node in hits for n in self.ranks.server(hit, node)}
+            gone = [log for log in gone if log.node in named] or gone
         if not gone:
             return None
         log = min(gone, key=self._when_last)
@@ -248,15 +261,24 @@ class _Judge:
         return [pair for hit in hits for pair in self.ranks.pairs(hit)]
 
     def _blamed(self, cause: Cause) -> list[Cause]:
-        """Return an entry for each node that owns the ranks which a cause names."""
-        if cause.signature.blames != "ranks":
+        """Return an entry for each node that a cause names, by its ranks or its address."""
+        if not cause.signature.blames:
             return [cause]
         log = next(log for log in self.logs if log.name == cause.file and log.hits)
         hit = log.hits.get(cause.signature.key)
-        nodes = self.ranks.owners(hit) if hit else []
+        nodes: list[int] = []
+        if hit is not None and cause.signature.blames == "ranks":
+            nodes = self.ranks.owners(hit)
+        elif hit is not None:
+            nodes = self.ranks.server(hit, log.node)
         return [
             replace(cause, node=node, values={**cause.values, "node": str(node)}) for node in nodes
         ] or [cause]
+
+
+def _survived(found: _Found) -> bool:
+    came = found.log.stage.phase
+    return came >= Phase.KV_CACHE and found.mark.phase < Phase.KV_CACHE
 
 
 _REAL = ("cause", "consequence")

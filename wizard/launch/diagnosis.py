@@ -71,12 +71,14 @@ def _read(rank: RankState, tail: Sequence[str]) -> list[NodeLog]:
 
 
 def known_of(preset: Preset, *, dead: Collection[int] = ()) -> Known:
-    """Return what the last checks of a preset say that helps to read logs. Reads the disk."""
+    """Return what a preset and its last checks say that helps to read logs. Reads the disk."""
     from wizard.diagnosis.known import Known  # noqa: PLC0415
 
     last = History(preset.name, preset.cluster).last()
     report = last[1] if last is not None else None
-    return Known.of_report(report, npus_per_node=preset.series.devices, dead=dead)
+    known = Known.of_report(report, npus_per_node=preset.series.devices, dead=dead)
+    hosts = {name: n.rank for n in preset.cluster.nodes for name in (n.host, n.local_ip) if name}
+    return replace(known, hosts=hosts)
 
 
 def why(diagnosis: Diagnosis, rank: int) -> str:
