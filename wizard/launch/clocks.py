@@ -11,25 +11,34 @@ from wizard.remote.text import clean
 
 CLOCK_S = 600.0  # seconds after which a clock is looked at again: clocks drift
 _ASK_S = 10.0
-_SURE_S = 1.0  # an answer that took longer says too little: what was known stays
+_TRIES = 4
+_GOOD_S = 0.1  # an error that nobody sees in merged logs: then no further try
+_SURE_S = 1.0  # with a larger error, a difference within it is as good as none
 
 
 async def ask_clock(node: LaunchNode) -> None:
-    """Ask a node for its time, twice since the first answer may wait for a connection.
+    """Ask a node for its time, twice at least since the first answer may wait for a connection.
 
-    The better of the two goes into the rank's state. A node that does not answer, or whose ``date``
-    knows no fractions, keeps what was known.
+    The best answer goes into the rank's state; half of how long it took is its error. A node that
+    does not answer, or whose ``date`` knows no fractions, keeps what was known, and so does one
+    whose answers are slower now.
     """
     best = None
-    for _ in range(2):
+    for tried in range(1, _TRIES + 1):
         sent, began = time.time(), time.monotonic()
         try:
             done = await node.run("date +%s.%N", _ASK_S)
         except (RemoteError, LaunchError):
-            return
+            break
         clock = parse_clock(clean(done.stdout), sent, time.monotonic() - began)
         if clock is not None and (best is None or clock.bound < best.bound):
             best = clock
-    if best is not None and best.bound <= _SURE_S:
-        node.state.clock_offset_s = best.offset
-        node.touch()
+        if tried > 1 and (best is None or best.bound <= _GOOD_S):
+            break
+    state = node.state
+    if best is None or best.bound > max(_SURE_S, state.clock_bound_s):
+        return
+    doubtful = best.bound > _SURE_S and abs(best.offset) <= best.bound
+    state.clock_offset_s = 0.0 if doubtful else best.offset
+    state.clock_bound_s = best.bound
+    node.touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ class RankState:
         phases: each phase that was reached and when it began, by the node's clock.
         moved_at: when the log last told of progress, by the node's clock; 0.0 for never.
         clock_offset_s: how far the node's clock is ahead of ours, in seconds, once it was asked.
+        clock_bound_s: by how much that may err; infinite before.
         log: the tail of its log; the times of its lines are the node's.
         log_path: the whole log in a file here, as the engine gave it; None when none is kept.
         log_problem: why it is not kept there, or "".
@@ -50,6 +52,7 @@ class RankState:
     phases: dict[Phase, float] = field(default_factory=dict)
     moved_at: float = 0.0
     clock_offset_s: float = 0.0
+    clock_bound_s: float = math.inf
     log_path: Path | None = None
     log_problem: str = ""
 
