@@ -165,3 +165,28 @@ def test_status_reports() -> None:
         "note": "",
         "error": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "npus"),
+    [
+        (
+            ["podman", "create", "--device", "/dev/davinci3", "--device=/dev/davinci4:/dev/x:r"],
+            {3, 4},
+        ),
+        (["podman", "create", "--privileged", "--device", "/dev/davinci_manager"], None),
+        (None, None),
+    ],
+)
+def test_of_a_privileged_podman_the_command_that_made_it_names_the_npus(
+    words: list[str] | None, npus: set[int] | None
+) -> None:
+    entry = {
+        "Id": "1",
+        "State": {"Status": "running"},
+        "Config": {"CreateCommand": words},
+        "HostConfig": {"Devices": [], "Privileged": True},
+    }
+    out = f"1\n{json.dumps([entry])}"
+    (found,) = parse_listing(done(0, out), where="n", program="podman").containers
+    assert found.npus == npus

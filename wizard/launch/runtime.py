@@ -11,6 +11,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from wizard.enginewords import Complaint, Trouble, complaint
@@ -30,8 +31,8 @@ _LAUNCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 class Container:
     """One container as ``inspect`` tells it. Times are epoch seconds by the node's clock.
 
-    ``npus`` are the numbers of its /dev/davinciN; None when the engine did not list its devices
-    (podman does not for privileged ones), which must be taken for all.
+    ``npus`` are the numbers of its /dev/davinciN; None when none are named (a privileged one may
+    have been given none by name), which must be taken for all.
     """
 
     id: str
@@ -233,7 +234,7 @@ def _container(entry: dict[str, Any]) -> Container:
         started_at=parse_time(state.get("StartedAt")),
         finished_at=parse_time(state.get("FinishedAt")),
         labels={str(k): clean(str(v)) for k, v in (config.get("Labels") or {}).items()},
-        npus=_npus((entry.get("HostConfig") or {}).get("Devices")),
+        npus=_npus((entry.get("HostConfig") or {}).get("Devices"), config.get("CreateCommand")),
         restarts=int(entry.get("RestartCount") or 0),
     )
 
@@ -241,9 +242,17 @@ def _container(entry: dict[str, Any]) -> Container:
 _NPU = re.compile(r"/dev/davinci(\d+)")
 
 
-def _npus(devices: Any) -> frozenset[int] | None:
-    """Read the NPUs out of ``HostConfig.Devices``; None when none are listed."""
+def _npus(devices: Any, command: Any) -> frozenset[int] | None:
+    """Read the NPUs out of ``HostConfig.Devices``; None when none are named at all.
+
+    podman lists none for privileged containers, but keeps the command that made them.
+    """
     paths = [str(device.get("PathOnHost", "")) for device in devices or []]
+    if not paths:
+        words = [str(word) for word in command or []]
+        paths = [word.removeprefix("--device=") for word in words if word.startswith("--device=")]
+        paths += [after for word, after in pairwise(words) if word == "--device"]
+        paths = [path.partition(":")[0] for path in paths]
     return frozenset(int(m[1]) for path in paths if (m := _NPU.fullmatch(path))) or None
 
 
