@@ -18,6 +18,7 @@ from wizard.launch.fence import Fence, owner
 from wizard.launch.headstart import RPC_WAIT_S, HeadStart
 from wizard.launch.meeting import require_meeting
 from wizard.launch.node import LaunchNode, directory
+from wizard.launch.reserving import reserve_all
 from wizard.launch.together import together
 from wizard.presets import Preset
 from wizard.scripts import LaunchLabels, NodeScripts, render, rpc_port
@@ -72,8 +73,7 @@ class GangStart:
         if (key := apikey.for_launch(preset)) is not None:
             await nodes[0].put_key(key)
         self._tell("creating the container")
-        await nodes[0].reserve(wanted[0])
-        await together(node.reserve(c) for node, c in zip(nodes[1:], wanted[1:], strict=True))
+        await reserve_all(nodes, wanted)
         await self.go_on()
 
     async def go_on(self) -> None:

@@ -23,7 +23,7 @@ from wizard.scriptlines import LABEL_LAUNCH, LABEL_OWNER, LABEL_PRESET, LABEL_TO
 STOP_S = 60  # seconds between TERM and KILL: vLLM needs some to give the NPUs back
 _LOCK_S = 30  # for another wizard's create on the same node
 _RUNNING = frozenset({"running", "paused", "restarting", "stopping", "removing"})
-_WAITING = frozenset({"created", "configured", "initialized"})  # made, never started
+UNSTARTED = frozenset({"created", "configured", "initialized"})  # made, never started
 _LAUNCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -57,7 +57,7 @@ class Container:
     @property
     def unstarted(self) -> bool:
         """Whether it was made but never started."""
-        return self.status in _WAITING
+        return self.status in UNSTARTED
 
     @property
     def launch(self) -> str:
