@@ -59,7 +59,7 @@ test-vllm-serve: $(VENV)/.dev
 # Opt-in: launches with a real container engine. Needs root, namespaces and, from Debian's packages,
 # podman, runc, busybox-static, iproute2 and openssh-server; says so where it cannot run.
 test-podman: $(VENV)/.dev
-	$(BIN)/python -m pytest -rs --timeout 600 tests/engines/podman_launch.py
+	$(BIN)/python -m pytest -n 2 -rs --timeout 900 tests/engines/podman_*.py
 
 # Writes the linter's lists of options anew, from the same environments.
 lint-flags: $(VENV)/.dev

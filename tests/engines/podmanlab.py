@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,16 +18,27 @@ import yaml
 
 from tests.engines.image import pack
 from tests.engines.machines import CannotRun, Machine, Room, require
-from wizard.launch import Launch
 from wizard.presets import Preset, load_preset
-from wizard.remote.fleet import SSHFleet
 from wizard.scripts import image
 
 HERE = Path(__file__).parent
 COMMAND = (sys.executable, "-m", "wizard.cli")
 NAME = "vllm-ascend"  # of the container, as the guide has it
+VLLM = "/usr/local/bin/vllm"  # in the container
 WEIGHTS = "/root/.cache/weights"
-_RUN_S = 180
+_RUN_S = 300
+_YOUNG_S = 5
+# the ids of all containers of which a folder, a pid file, a mount or a monitor is there
+TRACES = (
+    "{ mount; find /run/runc /run/containers/storage /var/lib/containers/storage/vfs-containers; "
+    "ps -eo args; } | grep -oE '(containers|runc|-c)[/ ][0-9a-f]{64}' | grep -oE '[0-9a-f]{64}' "
+    "| sort -u"
+)
+# podman of a node on which one of its commands waits
+_HELD = """#!/bin/sh
+case $1 in {word}) until [ -e /tmp/go ]; do sleep 0.05; done ;; esac
+exec /usr/bin/podman.held "$@"
+"""
 
 
 class PodmanLab:
@@ -39,6 +51,11 @@ class PodmanLab:
             "HOME": str(folder),
             "V32_WIZARD_HOME": str(folder / "wizard"),
         }
+
+    @classmethod
+    def require(cls) -> None:
+        """Raise CannotRun where this computer is too small, or lacks something."""
+        require("podman", "runc", "conmon", "busybox")
 
     @property
     def nodes(self) -> list[Machine]:
@@ -118,21 +135,53 @@ class PodmanLab:
         listed = [json.loads(m.run("podman ps -a --format json")) for m in self.nodes]
         return [sorted(f"{c['Names'][0]} {c['State']}" for c in found) for found in listed]
 
-    def nothing_left(self) -> None:
-        """Assert that no container, process or port of a launch is on any node."""
+    def stranger(self, machine: Machine, name: str, options: str = "") -> str:
+        """Start a container that is none of this launch; return its :meth:`identity`."""
+        reference = image(load_preset(self.path))
+        machine.run(f"podman run -d --name {name} {options} --net=host {reference} sleep 1000")
+        return self.identity(machine, name)
+
+    def identity(self, machine: Machine, name: str) -> str:
+        """The id and the start of a container."""
+        return machine.run(f"podman inspect -f '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {name}")
+
+    def hold(self, machine: Machine, word: str) -> Callable[[], None]:
+        """Let ``podman WORD`` wait on a machine until what is returned is called."""
+        text = shlex.quote(_HELD.format(word=word))
+        real = "/usr/bin/podman"
+        machine.run(f"mv {real} {real}.held && printf %s {text} >{real} && chmod +x {real}")
+
+        def let_go() -> None:
+            machine.run(f"mv {real}.held {real} && ln -s podman {real}.held && touch /tmp/go")
+            wait_for(lambda: not machine.processes(f"{real} {word}"), f"the end of podman {word}")
+
+        return let_go
+
+    def nothing_left(self, *strangers: str) -> None:
+        """Assert that of a launch no container, process, mount, port or pid file is on any node.
+
+        Args:
+            strangers: the names of others' containers that run on every node.
+        """
+        theirs = sorted(f"{name} running" for name in strangers)
         for machine, containers in zip(self.nodes, self.containers(), strict=True):
-            words = ("bin/vllm serve", "serve.sh", "conmon", "podman ")
-            left = containers + [line for word in words for line in machine.processes(word)]
+            assert containers == theirs, f"{machine.name}: {containers}"
+            words = ("bin/vllm serve", "serve.sh", "podman ")
+            found = [line for word in words for line in machine.processes(word)]
+            left = [line for line in found if "/conmon " not in line]  # see TRACES
             assert not left, f"left on {machine.name}: {left}"
             ports = machine.run("ss -Hltn | awk '{print $4}'").split()
             assert not [p for p in ports if p.endswith((":8000", ":13389"))], ports
+            known = machine.run("podman ps -aq --no-trunc | sort").split()
+            assert machine.run(TRACES).split() == known, f"left on {machine.name}"
 
 
 @contextmanager
 def cgroups_swept() -> Iterator[None]:
     """Remove the cgroups that containers leave when their machine ends; they are this computer's.
 
-    Only those that are new, and only empty ones, which is all that rmdir can remove.
+    Only those that are new, and only empty ones, which is all that rmdir can remove. Very young
+    ones may be those of tests beside these, about to be filled.
     """
     before = set(_cgroups())
     try:
@@ -140,7 +189,8 @@ def cgroups_swept() -> Iterator[None]:
     finally:
         for path in sorted(set(_cgroups()) - before, reverse=True):
             with suppress(OSError):
-                path.rmdir()
+                if time.time() - path.stat().st_ctime > _YOUNG_S:
+                    path.rmdir()
 
 
 def _cgroups() -> list[Path]:
@@ -159,7 +209,6 @@ def podman_lab(folder: Path, kind: type[Lab]) -> Iterator[Lab]:
     Raises:
         CannotRun: they cannot be had on this computer.
     """
-    require("podman", "runc", "conmon", "busybox")
     with cgroups_swept(), Room(folder / "room") as room:
         lab = kind(folder, room)
         for _ in range(2):
@@ -184,14 +233,9 @@ def put(source: Path, machine: Machine, path: str) -> None:
     shutil.copy(source, root / path.lstrip("/"))
 
 
-def wait_for(seen: Callable[[], object], what: str, limit_s: float = 60.0) -> None:
+def wait_for(seen: Callable[[], object], what: str, limit_s: float = _RUN_S) -> None:
     """Wait until something is seen; fail with ``what`` when it never is."""
     end = time.monotonic() + limit_s
     while not seen():
         assert time.monotonic() < end, f"never seen: {what}"
         time.sleep(0.05)
-
-
-def launch_of(fleet: SSHFleet, preset: Preset, **options: Any) -> Launch:
-    """A launch that asks often, so that tests wait little."""
-    return Launch(fleet, preset, **{"interval_s": 0.2, "grace_s": 3} | options)

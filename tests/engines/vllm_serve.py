@@ -9,22 +9,23 @@ the ordinary run.
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.engines import vllmcpu
+from tests.engines.launching import followed
 from tests.engines.machines import CannotRun, Machine
-from tests.engines.podmanlab import NAME, PodmanLab, launch_of, podman_lab
+from tests.engines.podmanlab import NAME, PodmanLab, wait_for
 from tests.launch.bench import until
 from tests.vllm.environment import CannotBeHad
 from wizard.chat import open_chat
 from wizard.launch import Launch
+from wizard.launch.progress import Phase
 from wizard.presets import Preset
-from wizard.remote.fleet import SSHFleet, open_fleet
+from wizard.remote.text import clean
 from wizard.scripts import served_model
 
 LIMIT_S = 900.0
@@ -67,6 +68,16 @@ class VllmLab(PodmanLab):
     def _mounts(self) -> list[str]:
         return [f"{path}:{path}:ro" for path in (Path("/usr"), *self.shares())]
 
+    @classmethod
+    def require(cls) -> None:
+        super().require()
+        if why := vllmcpu.room_for_it():
+            raise CannotRun(why)
+        try:
+            vllmcpu.environment()
+        except CannotBeHad as why_not:
+            raise CannotRun(str(why_not)) from why_not
+
     def real(self) -> Preset:
         """The preset."""
         environment = {"VLLM_USE_MODELSCOPE": None, "OMP_NUM_THREADS": "1"}
@@ -74,39 +85,34 @@ class VllmLab(PodmanLab):
 
 
 @pytest.fixture(scope="module")
-def _can_run(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Find out once; whatever goes wrong later is a failure."""
-    try:
-        if why := vllmcpu.room_for_it():
-            raise CannotRun(why)
-        with podman_lab(tmp_path_factory.mktemp("probe"), VllmLab):
-            pass
-    except (CannotRun, CannotBeHad) as error:
-        pytest.skip(f"cannot run here: {error}")
+def kind() -> type[PodmanLab]:
+    return VllmLab
 
 
-@pytest.fixture
-def lab(_can_run: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VllmLab]:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("V32_WIZARD_HOME", str(tmp_path / "wizard"))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    with podman_lab(tmp_path, VllmLab) as found:
-        yield found
+def note_stages(work: Launch, seen: list[list[str]]) -> None:
+    """Write down at which stage each rank is, if that is new."""
+    for rank, stages in zip(work.ranks, seen, strict=True):
+        if rank.stage and rank.stage not in stages:
+            stages.append(rank.stage)
 
 
-@asynccontextmanager
-async def fleet_of(preset: Preset) -> AsyncIterator[SSHFleet]:
-    async with open_fleet(preset.cluster) as fleet, asyncio.timeout(LIMIT_S):
-        yield fleet
+def in_order(stages: list[str]) -> list[str]:
+    """Those that no answer can miss: what comes in between may be over within one."""
+    return [stage for stage in stages if stage in ("python", "handshake", "ready")]
 
 
-async def note_stages(work: Launch, seen: list[list[str]]) -> None:
-    """Write down through which stages each rank goes."""
-    while True:
-        for rank, stages in zip(work.ranks, seen, strict=True):
-            if rank.stage and rank.stage not in stages:
-                stages.append(rank.stage)
-        await asyncio.sleep(0.02)
+async def all_stages(lab: VllmLab) -> None:
+    """Find it from here, and see every phase with its time, and the logs from their start."""
+    async with followed(lab.real(), found=True, limit_s=LIMIT_S) as launch:
+        await launch.ready()
+        for rank, machine in zip(launch.work.ranks, lab.nodes, strict=True):
+            asked = [Phase.CONTAINER, Phase.PYTHON, Phase.HANDSHAKE, Phase.RANKS, Phase.KV_CACHE]
+            asked += [Phase.READY] if rank.rank == 0 else []  # the headless one does not say so
+            await until(lambda r=rank, a=asked: {*a} <= {*r.phases}, limit_s=LIMIT_S)
+            times = [rank.phases[phase] for phase in asked]
+            assert times == sorted(times)
+            first = machine.run(f"podman logs {NAME} 2>&1").splitlines()[0]
+            assert rank.log.line(0) == clean(first).rstrip()
 
 
 def kill_engine(machine: Machine) -> None:
@@ -116,25 +122,18 @@ def kill_engine(machine: Machine) -> None:
 
 async def test_ready_chat_and_a_killed_node(lab: VllmLab) -> None:
     preset = lab.real()
-    async with fleet_of(preset) as fleet:
-        work = launch_of(fleet, preset)
-        seen: list[list[str]] = [[], []]
-        watching = asyncio.create_task(note_stages(work, seen))
-        await work.start()
-        follow = asyncio.create_task(work.follow())
-        await until(lambda: work.ready.is_set() or follow.done(), limit_s=LIMIT_S)
-        watching.cancel()
+    async with followed(preset, limit_s=LIMIT_S) as launch:
+        work, seen = launch.work, [[], []]  # type: tuple[Launch, list[list[str]]]
+        while not (work.ready.is_set() or launch.task.done()):
+            note_stages(work, seen)
+            await asyncio.sleep(0.02)
+        note_stages(work, seen)
         print(f"\n{work.message}; stages: {seen}")
         assert work.state == "ready"
-        for stages in seen:  # what comes in between may be over within one answer
-            assert [s for s in stages if s in ("python", "handshake", "ready")] == [
-                "python",
-                "handshake",
-                "ready",
-            ]
+        assert [in_order(stages) for stages in seen] == [["python", "handshake", "ready"]] * 2
         assert [rank.state for rank in work.ranks] == ["ready", "ready"]
         assert any("headless mode" in line for line in work.ranks[1].log.tail(1000))
-        async with open_chat(fleet.remotes[0], preset) as client:
+        async with open_chat(launch.fleet.remotes[0], preset) as client:
             assert served_model(preset) in await client.models()
             for _ in range(4):  # both engines get their turn
                 asked = [{"role": "user", "content": "The future of AI is"}]
@@ -143,8 +142,7 @@ async def test_ready_chat_and_a_killed_node(lab: VllmLab) -> None:
                 assert deltas[-1].usage["completion_tokens"] > 0
         assert (await work.status()).serving
         kill_engine(lab.nodes[1])
-        await follow
-        assert work.state == "failed"
+        await launch.over()
         assert f"node 1 ({lab.nodes[1].address}) failed: exited with code" in work.message
         assert work.ranks[1].state == "failed"
         # node 0 goes on saying that it serves, until somebody asks it for a token
@@ -158,15 +156,11 @@ HEALTH = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8000/health"
 
 
 async def test_a_node_killed_while_it_starts(lab: VllmLab) -> None:
-    preset = lab.real()
-    async with fleet_of(preset) as fleet:
-        work = launch_of(fleet, preset)
-        await work.start()
-        follow = asyncio.create_task(work.follow())
-        await until(lambda: "handshake" in work.ranks[1].stage, limit_s=LIMIT_S)
+    async with followed(lab.real(), limit_s=LIMIT_S) as launch:
+        work = launch.work
+        await launch.stage(1, "handshake")
         kill_engine(lab.nodes[1])
-        await follow
-        assert work.state == "failed"
+        await launch.over()
         assert [rank.state for rank in work.ranks] == ["aborted", "failed"]
         assert f"node 1 ({lab.nodes[1].address}) failed" in work.message
         print(f"\n{work.message}")
@@ -174,5 +168,26 @@ async def test_a_node_killed_while_it_starts(lab: VllmLab) -> None:
     for machine in lab.nodes:
         kept = machine.run(f"cat /root/.v32-wizard/launches/{work.launch_id}/serve.log")
         assert "vLLM" in kept or "headless" in kept
-    assert lab.containers() == [[], []]
-    assert NAME not in "".join(machine.run("podman ps -a") for machine in lab.nodes)
+
+
+def test_a_killed_wizard_finds_it_again_with_stages_and_logs_from_the_start(lab: VllmLab) -> None:
+    lab.real()
+    wizard = lab.start("launch", str(lab.path), "--yes", "--skip-checks")
+    wait_for(lambda: lab.nodes[1].processes("bin/vllm serve"), "the worker's vllm", LIMIT_S)
+    wizard.kill()
+    wizard.communicate()
+    followed = lab.start("launch", str(lab.path), "--attach")
+    said = "".join(followed.communicate(timeout=LIMIT_S))
+    print(f"\n{said}")
+    assert followed.returncode == 0, said
+    assert "is served by node 0" in said
+    for rank, first in enumerate(("API server version 0.11.0", "in headless mode")):
+        assert f"node {rank}: running handshake" in said
+        assert first in lab.wizard("logs", "--node", str(rank))
+    assert json.loads(lab.wizard("status", "--format", "json"))["serving"] is True
+    assert lab.wizard("chat", "The future of AI is").strip()
+    # and once more, when all is over that the logs tell: another jump host, which has no file
+    lab.environment["V32_WIZARD_HOME"] = str(lab.folder / "elsewhere")
+    asyncio.run(all_stages(lab))
+    assert "nothing of ours runs" in lab.wizard("stop", "--yes")
+    lab.nothing_left()

@@ -36,6 +36,18 @@ async def test_stop_is_ordered_verified_and_idempotent(fleet: FakeFleet) -> None
     assert await launch(fleet).stop() == []
 
 
+async def test_a_frozen_container_is_stopped_all_the_same(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    fleet.nodes[0].listens()
+    worker = fleet.nodes[1]
+    entry = worker.container
+    worker.put(entry | {"State": entry["State"] | {"Status": "paused"}})
+    report = await work.status()
+    assert [node.state for node in report.nodes] == ["running", "paused"]
+    assert await work.stop() == []
+    assert worker.containers() == []
+
+
 async def test_stop_names_the_node_where_something_may_be_left(fleet: FakeFleet) -> None:
     work = await started(fleet)
     fleet.nodes[0].listens()

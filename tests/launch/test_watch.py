@@ -122,6 +122,22 @@ async def test_a_container_that_was_restarted_is_a_death(
     assert it.death.reason == "its container was restarted"
 
 
+async def test_a_restart_is_as_old_as_the_end_before_it(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    watches = [watch(fleet, rank) for rank in range(2)]
+    for node, it in zip(fleet.nodes, watches, strict=True):
+        node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+        await it.ask()
+    fleet.nodes[1].dies(ago_s=20)
+    fleet.nodes[0].dies(ago_s=10)  # it lost node 1, which was restarted only after that
+    entry = fleet.nodes[1].container
+    again = {"Status": "running", "StartedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    fleet.nodes[1].put(entry | {"State": entry["State"] | again})
+    for it in watches:
+        await it.ask()
+    assert first_to_fail(watches) is watches[1]
+
+
 async def test_a_frozen_container_is_no_death_and_not_up(tmp_path: Path) -> None:
     fleet = FakeFleet(preset(), tmp_path)
     node, it = fleet.nodes[0], watch(fleet, 0)

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 # recipe → vLLM, vLLM-Ascend, transformers; the guide's image is a candidate of 0.11.0
@@ -37,8 +38,9 @@ class CannotBeHad(Exception):
     """The environment could not be made here; says which step failed, and how."""
 
 
+@cache
 def folder() -> Path:
-    """Return where the environments are kept."""
+    """Return where the environments are kept; found out once, for tests move HOME later."""
     given = os.environ.get("V32_WIZARD_VLLM_DIR")
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(given or f"{cache}/v32-wizard/vllm").expanduser()

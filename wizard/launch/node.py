@@ -158,6 +158,9 @@ class LaunchNode(NodeEngine):
         """Stop a container of ours, keep its log, remove it; return what went wrong."""
         self.state.container = container.id
         problems: list[str] = []
+        if container.paused:  # frozen, it hears no TERM, and podman refuses to stop it
+            done = await self.run(self.runtime.unpause(container.id), SLOW_S)
+            self._note(done, "unpause", problems)
         if not container.unstarted:
             done = await self.run(self.runtime.stop(container.id, grace_s), grace_s + 30.0)
             self._note(done, "stop", problems)

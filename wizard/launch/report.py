@@ -113,7 +113,7 @@ async def _look(node: LaunchNode, one: NodeStatus) -> None:
 
 
 _RANK_STATES = {
-    **{"running": "running", "created": "starting", "configured": "starting"},
+    **{"running": "running", "created": "starting", "configured": "starting", "paused": "paused"},
     **{"unreachable": "unreachable", "absent": "pending", "unknown": "unreachable"},
 }
 

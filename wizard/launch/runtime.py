@@ -55,6 +55,11 @@ class Container:
         return self.status in _RUNNING
 
     @property
+    def paused(self) -> bool:
+        """Whether somebody froze it on the node."""
+        return self.status == "paused"
+
+    @property
     def unstarted(self) -> bool:
         """Whether it was made but never started."""
         return self.status in UNSTARTED
@@ -137,6 +142,10 @@ class Runtime:
     def start(self, container: str) -> str:
         """Start a container that was created; no error when it runs already."""
         return f"{self._cli} start {shlex.quote(container)}"
+
+    def unpause(self, container: str) -> str:
+        """Let a frozen container go on."""
+        return f"{self._cli} unpause {shlex.quote(container)}"
 
     def stop(self, container: str, grace_s: int = STOP_S) -> str:
         """TERM, wait, KILL: the engine does all three."""

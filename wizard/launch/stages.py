@@ -20,6 +20,7 @@ _GONE = {
     "aborted": "was stopped",
     "stopped": "was stopped",
     "unreachable": "cannot be reached",
+    "paused": "is paused",
 }
 
 

@@ -125,7 +125,7 @@ class NodeWatch:
 
     def _runs(self, container: Container) -> None:
         node, stage = self.node, self.feed.parser.stage
-        if container.status == "paused":
+        if container.paused:
             self._out_of_reach(f"{container.name} is paused: somebody froze it on the node")
         elif node.state.state == "unreachable":
             node.put("running", stage.title, stage.detail)
@@ -139,10 +139,12 @@ class NodeWatch:
 
 
 def _restarted(container: Container, clock: float | None) -> Death:
-    """Return the death of a container that runs again; when it ended is told by its new start."""
-    age = None
-    if clock is not None and container.started_at is not None:
-        age = clock - container.started_at
+    """Return the death of a container that runs again.
+
+    Engines go on telling when it last ended, before the others' ends that this has brought about.
+    """
+    ended = container.finished_at or container.started_at
+    age = clock - ended if clock is not None and ended is not None else None
     before = f" after it {container.how_it_ended()}" if container.exit_code else ""
     return Death(f"its container was restarted{before}", age, time.time())
 

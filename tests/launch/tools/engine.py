@@ -87,6 +87,9 @@ def change(name, status):
     state = entry["State"]
     if status == "running" and state["Status"] != "running":
         state |= {"Status": "running", "StartedAt": now()}
+    elif status == "exited" and state["Status"] == "paused":
+        print("container state improper: paused", file=sys.stderr)  # as podman refuses
+        sys.exit(125)
     elif status == "exited" and state["Status"] == "running":
         state |= {"Status": "exited", "FinishedAt": now(), "ExitCode": 143}
         if not (HOME / "squatter").exists():  # what it listened on closes with it
@@ -97,7 +100,7 @@ def change(name, status):
 
 def rm(name):
     entry = find(name)
-    if entry["State"]["Status"] == "running":
+    if entry["State"]["Status"] in ("running", "paused"):
         print("You cannot remove a running container", file=sys.stderr)
         sys.exit(1)
     (HOME / f"{entry['Id']}.json").unlink()
@@ -147,7 +150,7 @@ def main():
             print(f"Error: No such image: {words[-1]}", file=sys.stderr)
             sys.exit(1)
         print(f"linux/arm64 sha256:{'ab' * 32}" if "--format" in words else "[{}]")
-    elif verb == "start":
+    elif verb in ("start", "unpause"):
         change(words[-1], "running")
     elif verb == "stop":
         change(words[-1], "exited")
