@@ -11,11 +11,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from screens.copying import copy_text
 from screens.widgets.auditlist import AuditList
 from screens.widgets.dialog import Notice
+from screens.widgets.keyline import KeyLine
 from screens.widgets.palette import plain
 from wizard.audittrail import Record, Trail, Wanted
 from wizard.remote.text import clean
@@ -62,7 +63,7 @@ class AuditScreen(Screen[None]):
         yield AuditList(id="records")
         yield Static("", id="problem", markup=False)
         yield Static("", id="message", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin to read."""

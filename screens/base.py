@@ -12,10 +12,11 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Static
+from textual.widgets import Button, Static
 
 from screens.copying import copy_text
 from screens.widgets.dialog import Notice
+from screens.widgets.keyline import KeyLine
 from screens.widgets.palette import plain
 from screens.widgets.stepper import Stepper
 from wizard.errors import WizardError
@@ -65,7 +66,7 @@ class StepScreen(Screen[None]):
             yield from self.buttons()
             if self.next_label:
                 yield Button(self.next_label, id="next", variant="primary", compact=True)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def show_steps(self) -> None:
         """Bring the line of steps in line with the session."""

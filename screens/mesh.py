@@ -11,12 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from screens import checkwords
 from screens.copying import copy_text
 from screens.results import result_content
 from screens.widgets.dialog import Answer, Confirm, Notice
+from screens.widgets.keyline import KeyLine
 from screens.widgets.meshgrid import MeshGrid, Square
 from screens.widgets.palette import plain, status_text
 from wizard.checks.meshview import MeshView
@@ -59,7 +60,7 @@ class MeshScreen(Screen[None]):
             yield Static("", id="cell", markup=False)
             yield Static("", id="reading", markup=False)
         yield Static("", id="message", classes="-empty", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show all nodes."""

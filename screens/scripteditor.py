@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Static, TextArea
+from textual.widgets import Static, TextArea
 
 from screens.widgets.dialog import Answer, Confirm
+from screens.widgets.keyline import KeyLine
 from screens.widgets.palette import plain
 from screens.widgets.remarklist import Line, RemarkList
 from screens.widgets.scriptarea import ScriptArea
@@ -50,7 +51,7 @@ class ScriptEditor(Screen[bool]):
         yield ScriptArea(self._text, read_only=False, id="text")
         yield RemarkList(id="remarks")
         yield Static("", id="message", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin at the line that the user came for."""

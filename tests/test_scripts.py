@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.scripting import FOUR, LABELS, NASTY, everywhere, make_tools, preset, run
 from wizard import recipes, scripts
 from wizard.deviations import switches
+from wizard.yamldata import load_data
 
 GUIDE = Path(__file__).parent / "data/guide_scripts"
 
@@ -29,7 +29,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def documented(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((GUIDE / f"{name}.yaml").read_text())
+    found: dict[str, Any] = load_data((GUIDE / f"{name}.yaml").read_text())
     return found
 
 

@@ -151,11 +151,9 @@ def _choices(recipe: str) -> list[Choice]:
 
 
 def _build(keys: Mapping[str, Any]) -> Preset:
-    import yaml  # noqa: PLC0415
+    from wizard.presets import check_preset  # noqa: PLC0415
 
-    from wizard.presets import parse_preset  # noqa: PLC0415
-
-    return parse_preset(yaml.safe_dump(dict(keys), sort_keys=False), "your answers")
+    return check_preset(keys)
 
 
 def _simulated(**options: Any) -> AbstractAsyncContextManager[Path]:

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.checks.cases import COMMANDS, cases, read
 from wizard.checks.catalogue import CHECKS
 from wizard.checks.model import Status
 from wizard.checks.tooltext import Parsed
 from wizard.troubleshooting.runbook import runbook
-
-DATA = Path(__file__).parent.parent / "data" / "checks"
-COMMANDS = [name for name in CHECKS if name != "ssh"]
-
-
-def cases() -> list[tuple[str, dict[str, Any]]]:
-    found = []
-    for name in COMMANDS:
-        found += [(name, c) for c in yaml.safe_load((DATA / f"{name}.yaml").read_text("utf-8"))]
-        found += [(name, c) for c in shared(name)]
-    return found
-
-
-def shared(name: str) -> list[dict[str, Any]]:
-    """What every command of the tool, or every plain command, may say instead of an answer."""
-    if CHECKS[name].uses_hccn_tool or name == "hccn_conf":
-        return list(yaml.safe_load((DATA / "any.yaml").read_text("utf-8")))
-    return list(yaml.safe_load((DATA / "anyhost.yaml").read_text("utf-8")))
 
 
 def parse(check: str, case: dict[str, Any]) -> Parsed:
@@ -66,7 +47,7 @@ JUDGED_LATER = {"tls", "nic", "ports", "clock", "spod"}
 
 def test_every_check_has_cases_for_good_and_bad_answers() -> None:
     for name in COMMANDS:
-        own = yaml.safe_load((DATA / f"{name}.yaml").read_text("utf-8"))
+        own = read(name)
         statuses = Counter(case["expect"]["status"] for case in own)
         assert statuses["pass"] >= 3
         assert statuses["error"] >= 3

@@ -19,9 +19,10 @@ from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.topology import Wiring
 from wizard.simulator.scenario import SHIPPED, load_scenario, names
 from wizard.troubleshooting.findings import findings
+from wizard.yamldata import load_data
 
 DATA = Path(__file__).parent.parent / "data"
-EXPECTED: dict[str, dict[str, Any]] = yaml.safe_load((DATA / "scenarios.yaml").read_text("utf-8"))
+EXPECTED: dict[str, dict[str, Any]] = load_data((DATA / "scenarios.yaml").read_text("utf-8"))
 TOGETHER = [
     ["healthy", "launch-stalls"],
     [
@@ -64,7 +65,7 @@ def merged(group: list[str]) -> str:
     whole: dict[str, Any] = {"title": ", ".join(group)}
     nodes: dict[int, dict[str, Any]] = {}
     for name in group:
-        data = yaml.safe_load((SHIPPED / f"{name}.yaml").read_text("utf-8"))
+        data = load_data((SHIPPED / f"{name}.yaml").read_text("utf-8"))
         for key, value in data.items():
             if key in ("devices", "pairs"):
                 whole[key] = [*whole.get(key, []), *value]

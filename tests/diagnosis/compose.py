@@ -11,10 +11,11 @@ line stands as it is. ``\r`` is a carriage return. A log's ``style`` names what 
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from wizard.yamldata import load_data
 
 DATA = Path(__file__).parent.parent / "data" / "diagnosis"
 STAGES = ("python", "handshake", "ranks", "weights", "loaded", "graph", "engine", "ready")
@@ -28,15 +29,16 @@ Traceback (most recent call last):
     self._init_worker_distributed_environment()
 """
 _TIMED = re.compile(r"(\d\d:\d\d:\d\d) (A|E|-|W\d+) ([IWEDTR-]) (.*)", re.DOTALL)
-_NOISE: dict[str, Any] = yaml.safe_load((DATA / "noise.yaml").read_text())
+_NOISE: dict[str, Any] = load_data((DATA / "noise.yaml").read_text())
 
 
+@cache
 def scripts() -> list[dict[str, Any]]:
     """Every composed set, in all files but the noise."""
     found = []
     for path in sorted(DATA.glob("*.yaml")):
         if path.name != "noise.yaml":
-            found += yaml.safe_load(path.read_text())
+            found += load_data(path.read_text())
     return found
 
 

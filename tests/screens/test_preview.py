@@ -63,7 +63,7 @@ async def test_a_node_that_cannot_be_asked_is_said_and_r_tries_again(
 async def test_copy_goes_to_a_file_as_well(world: World, open_wizard: Open) -> None:
     session = started(world, Step.PREVIEW)
     async with open_wizard(session) as pilot:
-        await until(pilot, lambda: "#!/" in shown(pilot))
+        await until(pilot, lambda: "Nothing blocks the launch" in shown(pilot))
         await pilot.press("y")
         await until(pilot, lambda: "written to" in shown(pilot))
         assert pilot.app.clipboard == (await session.scripts())[0].container

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.checks.cases import cases
 from wizard.checks.board import Board
 from wizard.checks.catalogue import CHECKS
 from wizard.checks.model import CellKey, Result, Status
@@ -18,7 +17,6 @@ from wizard.troubleshooting.context import NAMES
 from wizard.troubleshooting.findings import explain, findings
 from wizard.troubleshooting.runbook import RISKS, runbook
 
-DATA = Path(__file__).parent.parent / "data" / "checks"
 CLUSTER = Cluster(Series.A3, Precision.BF16, (Node(0, "a"), Node(1, "b")))
 CHANGES = re.compile(r" -s | -cfg | set | reset|-reset")
 
@@ -70,16 +68,11 @@ def test_a_fix_has_the_risk_that_the_vendor_gives_it(part: str, risk: str) -> No
 
 def bad_answers() -> list[Any]:
     found = []
-    for name, check in CHECKS.items():
-        if name == "ssh":
-            continue
-        tool = check.uses_hccn_tool or name == "hccn_conf"
-        for file in (name, "any" if tool else "anyhost"):
-            for case in yaml.safe_load((DATA / f"{file}.yaml").read_text("utf-8")):
-                if case["expect"]["status"] not in ("pass", "skipped"):
-                    said = case.get("stdout", ""), case.get("stderr", ""), case.get("exit_code", 0)
-                    parsed = check.parse(*said)
-                    found.append(pytest.param(name, parsed, id=f"{name}: {case['name']}"))
+    for name, case in cases():
+        if case["expect"]["status"] not in ("pass", "skipped"):
+            said = case.get("stdout", ""), case.get("stderr", ""), case.get("exit_code", 0)
+            parsed = CHECKS[name].parse(*said)
+            found.append(pytest.param(name, parsed, id=f"{name}: {case['name']}"))
     return found
 
 

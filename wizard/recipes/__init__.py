@@ -10,11 +10,10 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
 from wizard.cluster import Precision, Series
 from wizard.errors import UsageError
 from wizard.recipes.model import Os, Provenance, Recipe, Scenario, merged
+from wizard.yamldata import load_data
 
 __all__ = [
     "Choice",
@@ -101,7 +100,7 @@ def load(recipe: str) -> Recipe:
 
 def _data(recipe: str) -> dict[str, Any]:
     text = resources.files(__name__).joinpath(f"{recipe}.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = load_data(text)
     return merged(data, _data(data["like"])) if "like" in data else data
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from wizard.cluster import Series
 from wizard.errors import UsageError
 from wizard.simulator.traits import Traits
+from wizard.yamldata import load_data
 
 Rank = Annotated[int, Field(ge=0)]
 Device = Annotated[int, Field(ge=0, le=15)]
@@ -231,7 +232,7 @@ def parse_scenario(text: str, origin: str = "scenario") -> Scenario:
         UsageError: not YAML, or a key or value that does not belong there.
     """
     try:
-        data = yaml.safe_load(text)
+        data = load_data(text)
     except yaml.YAMLError as error:
         raise UsageError(f"scenario {origin}: is not valid YAML: {error}") from error
     try:

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
+from wizard.yamldata import load_data
 
 RISKS = ("safe", "low", "disruptive", "destructive")
 
@@ -52,7 +52,7 @@ class Entry:
 def runbook() -> dict[str, Entry]:
     """Return the entries by problem id."""
     text = files("wizard.troubleshooting").joinpath("runbook.yaml").read_text(encoding="utf-8")
-    return {name: _entry(data) for name, data in yaml.safe_load(text).items()}
+    return {name: _entry(data) for name, data in load_data(text).items()}
 
 
 def _entry(data: dict[str, Any]) -> Entry:
