@@ -151,6 +151,9 @@ class FakeNode:
         if self.unreachable:
             raise Unreachable(f"{self._node.label} cannot be reached.", node=self._node.rank)
 
+    async def answer(self, *, timeout_s: float) -> None:
+        self._reach()
+
     async def _spawn(self, command: str) -> asyncio.subprocess.Process:
         environment = {
             "HOME": str(self.home),

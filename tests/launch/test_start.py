@@ -19,10 +19,11 @@ async def test_the_order_of_a_start(fleet: FakeFleet) -> None:
     task = asyncio.create_task(work.start())
     head, worker = fleet.nodes
     await until(lambda: head.status == "running")
-    await until(lambda: head.calls("inspect") > 4)  # it looks for the RPC port meanwhile
+    await until(lambda: "RPC port 13389" in work.ranks[1].detail)
+    asked = head.calls("inspect")
+    await until(lambda: head.calls("inspect") > asked + 2)  # whether its container still runs
     assert worker.status == "created"
     assert work.state == "starting"
-    assert "RPC port 13389" in work.ranks[1].detail
     head.listens(RPC)
     async with asyncio.timeout(10):
         await task

@@ -82,8 +82,16 @@ async def test_out_of_reach_is_not_dead(tmp_path: Path) -> None:
     assert 6 <= it.death.age_s <= 9
 
 
-async def test_a_silent_node_is_out_of_reach_before_its_connection_breaks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (False, "no answer for 0.05 s; asked on"),
+        (True, "the node answers, docker does not: no answer for 0.05 s; asked on"),
+    ],
+    ids=["node", "engine"],
+)
+async def test_a_silent_node_or_engine_is_out_of_reach_before_its_connection_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool, words: str
 ) -> None:
     monkeypatch.setattr(watching, "ANSWER_S", 0.05)
     fleet = FakeFleet(preset(), tmp_path)
@@ -95,10 +103,15 @@ async def test_a_silent_node_is_out_of_reach_before_its_connection_breaks(
         await gate.wait()
         return await listing()
 
+    async def silent(*, timeout_s: float) -> None:
+        await asyncio.Event().wait()
+
     monkeypatch.setattr(it.node, "listing", late)
+    if not answers:
+        monkeypatch.setattr(fleet.nodes[0], "answer", silent)
     asked = asyncio.create_task(it.ask())
     await until(lambda: it.node.state.state == "unreachable")
-    assert it.node.state.detail == "no answer for 0.05 s; asked on"
+    assert it.node.state.detail == words
     gate.set()
     await asyncio.wait_for(asked, 10)
     assert (it.node.state.state, it.death) == ("running", None)

@@ -20,6 +20,7 @@ from wizard.launch.ports import ports
 from wizard.launch.progress import StageParser
 from wizard.launch.record import Record
 from wizard.launch.runtime import STOP_S
+from wizard.launch.seen import ANSWER_S
 from wizard.launch.stopping import Stopped, stop_all
 from wizard.launch.together import to_the_end
 from wizard.launch.watch import NodeWatch, first_to_fail
@@ -45,7 +46,9 @@ class Ending:
 
     async def fall(self) -> None:
         """A container ended: name the first, stop the others unless the model was served."""
-        await asyncio.gather(*(w.ask() for w in self._watches if w.death is None))
+        with suppress(TimeoutError):  # one that is silent must not keep the dead from being named
+            async with asyncio.timeout(ANSWER_S):
+                await asyncio.gather(*(w.ask() for w in self._watches if w.death is None))
         first = first_to_fail(self._watches)
         assert first is not None
         assert first.death is not None

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from wizard.errors import ConnectionLost, LaunchError, NotPermitted, Unreachable
+from wizard.errors import ConnectionLost, LaunchError, NotPermitted, RemoteError, Unreachable
 from wizard.launch.runtime import Listing, Runtime, denied, engine_error, parse_listing
+from wizard.launch.shownrank import ShownRank
 from wizard.launch.state import RankState
 from wizard.remote.api import Completed, Remote, Root
 
@@ -26,18 +27,28 @@ _LISTED_LIMIT = 16 << 20  # inspect tells 10 to 20 KB of each container, and som
 SLOW_S = 120.0  # making and starting: dockerd under load takes its time
 
 
-class NodeEngine:
+def tried_until(error: RemoteError, until: float) -> str:
+    """Say that a node that is lost is tried again, and until when (epoch seconds)."""
+    clock = time.strftime("%H:%M:%S", time.localtime(until))
+    return f"tried again until {clock}: {error.message}"
+
+
+class NodeEngine(ShownRank):
     """The connection to one node and the engine behind it; ``state`` is the rank's."""
 
-    def __init__(self, remote: Remote, runtime: Runtime, state: RankState) -> None:
+    def __init__(
+        self, remote: Remote, runtime: Runtime, state: RankState, touch: Callable[[], None]
+    ) -> None:
+        super().__init__(state, touch)
         self.remote = remote
         self.runtime = runtime
-        self.state = state
         self._root: Root = "no"  # until the engine says that our user may not use it
 
-    async def run(self, command: str, timeout_s: float) -> Completed:
-        """Run an idempotent command, again when the connection broke meanwhile."""
-        return await self.again(lambda: self.permitted(command, timeout_s))
+    async def run(
+        self, command: str, timeout_s: float, *, patience_s: float | None = None
+    ) -> Completed:
+        """Run an idempotent command, again when the connection broke (see :meth:`again`)."""
+        return await self.again(lambda: self.permitted(command, timeout_s), patience_s=patience_s)
 
     def stream(self, command: str) -> AsyncIterator[bytes]:
         """Follow a command's output, as root where that was needed before."""
@@ -65,23 +76,32 @@ class NodeEngine:
     async def again(
         self, step: Callable[[], Awaitable[T]], *, patience_s: float | None = None
     ) -> T:
-        """Do an idempotent step; when the connection broke meanwhile, again until it holds.
+        """Do an idempotent step; when the node is lost meanwhile, again until it holds.
+
+        From the first vain repetition on, the rank is shown as out of reach until then.
 
         Raises:
-            RemoteError: the node was not reached to begin with, or not again within
-                ``patience_s`` (None: RECONNECT_S).
+            RemoteError: the node was never reached, or not again within ``patience_s`` (None:
+                RECONNECT_S; 0: who asks repeats the question himself).
         """
-        try:
-            return await step()
-        except ConnectionLost:
-            patience_s = RECONNECT_S if patience_s is None else patience_s
-            late = time.monotonic() + patience_s
+        patience_s = RECONNECT_S if patience_s is None else patience_s
+        now = asyncio.get_running_loop().time
+        lost, until, shown = False, 0.0, 0.0  # until: by the loop's clock, and as it is shown
         while True:
             try:
-                return await step()
-            except (ConnectionLost, Unreachable):
-                if time.monotonic() > late:
+                done = await step()
+            except (ConnectionLost, Unreachable) as error:
+                if not lost:
+                    if isinstance(error, Unreachable) and not (self.reached and patience_s):
+                        raise
+                    lost, until, shown = True, now() + patience_s, time.time() + patience_s
+                    continue  # mostly it only has to be opened anew
+                if now() >= until:
                     raise
+                self.out_of_reach(tried_until(error, shown))
+            else:
+                self.in_reach()
+                return done
             await asyncio.sleep(_RETRY_S)
 
     async def containers(self, command: str) -> Listing:

@@ -8,18 +8,22 @@ port does not answer, so the workers start only once it listens.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from wizard import apikey
 from wizard.launch import readiness
 from wizard.launch.conflict import Claim
-from wizard.launch.feed import LogFeed
 from wizard.launch.fence import Fence, owner
 from wizard.launch.headstart import RPC_WAIT_S, HeadStart
+from wizard.launch.lookout import Lookout
 from wizard.launch.meeting import require_meeting
-from wizard.launch.node import LaunchNode, directory
+from wizard.launch.node import directory
 from wizard.launch.reserving import reserve_all
+from wizard.launch.seen import INTERVAL_S
+from wizard.launch.startfailure import StartFailure
 from wizard.launch.together import together
+from wizard.launch.watch import NodeWatch
 from wizard.presets import Preset
 from wizard.scripts import LaunchLabels, NodeScripts, render, rpc_port
 
@@ -40,24 +44,44 @@ class GangStart:
         self,
         preset: Preset,
         fence: Fence,
-        nodes: Sequence[LaunchNode],
-        feed: LogFeed,
+        watches: Sequence[NodeWatch],
         *,
         rpc_wait_s: float = RPC_WAIT_S,
+        interval_s: float = INTERVAL_S,
         fetch_image: bool = False,
     ) -> None:
         self._preset, self._fence = preset, fence
-        self._nodes = nodes
+        self._nodes = nodes = [watch.node for watch in watches]
         self._fetch_image = fetch_image
         self.made_anything = False
-        self.head = HeadStart(preset, nodes, feed, wait_s=rpc_wait_s)
+        self.failure = StartFailure(preset, nodes)
+        self.head = HeadStart(nodes, watches[0].feed, self.failure, wait_s=rpc_wait_s)
+        self._lookout = Lookout(watches, interval_s=interval_s)
 
     async def run(self) -> None:
         """Start everything.
 
         Raises:
-            WizardError: something stood in the way; names the node.
+            WizardError: something stood in the way, or a container ended; names the node.
         """
+        await self._watched(self._run())
+
+    async def go_on(self) -> None:
+        """Start the containers, which are all there: node 0, and once it listens the workers.
+
+        What runs already is left as it is, so that this also finishes a start that was cut off.
+
+        Raises:
+            WizardError: as :meth:`run`.
+        """
+        await self._watched(self._start())
+
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        fallen = await self._lookout.beside(work)
+        if fallen is not None:
+            raise await self.failure.of_container(fallen)
+
+    async def _run(self) -> None:
         preset, nodes = self._preset, self._nodes
         launch_id, token = self._fence.launch_id, self._fence.token
         labels = LaunchLabels(preset.name, launch_id, directory(launch_id), token, owner())
@@ -74,17 +98,11 @@ class GangStart:
             await nodes[0].put_key(key)
         self._tell("creating the container")
         await reserve_all(nodes, wanted)
-        await self.go_on()
+        await self._start()
 
-    async def go_on(self) -> None:
-        """Start the containers, which are all there: node 0, and once it listens the workers.
-
-        What runs already is left as it is, so that this also finishes a start that was cut off.
-
-        Raises:
-            WizardError: as :meth:`run`.
-        """
+    async def _start(self) -> None:
         nodes, port = self._nodes, rpc_port(self._preset)
+        self._lookout.made.set()
         await nodes[0].start()
         if port is not None and len(nodes) > 1:
             await self.head.wait(port)

@@ -49,23 +49,13 @@ class LaunchNode(NodeEngine):
         touch: Callable[[], None],
         fence: Fence,
     ) -> None:
-        super().__init__(remote, runtime, state)
+        super().__init__(remote, runtime, state, touch)
         self.preset = preset
-        self.touch = touch
         self.fence = fence
 
     @property
     def _directory(self) -> str:
         return directory(self.fence.launch_id)
-
-    def put(self, state: str, stage: str | None = None, detail: str | None = None) -> None:
-        """Set the state that people see; ``None`` leaves a part as it is."""
-        before = (self.state.state, self.state.stage, self.state.detail)
-        self.state.state = state
-        self.state.stage = self.state.stage if stage is None else stage
-        self.state.detail = self.state.detail if detail is None else detail
-        if before != (self.state.state, self.state.stage, self.state.detail):
-            self.touch()
 
     async def listing(self) -> Listing:
         """Return our containers of this preset, of whatever launch."""
@@ -102,7 +92,7 @@ class LaunchNode(NodeEngine):
     async def drop_key(self) -> None:
         """Remove an API key that no serve.sh has taken; best effort."""
         file = f"{home_path(self._directory)}/{KEY_DIRECTORY}/{KEY_FILE}"
-        await self.run(f"rm -f {file}", QUICK_S)
+        await self.run(f"rm -f {file}", QUICK_S, patience_s=0.0)
 
     async def reserve(self, claim: Claim) -> None:
         """Create the container, unless this launch has it already.
@@ -142,9 +132,11 @@ class LaunchNode(NodeEngine):
             raise self.error(done)
         self.put("running", "container", "started")
 
-    async def listening(self, ports: Mapping[int, str]) -> list[int]:
+    async def listening(
+        self, ports: Mapping[int, str], *, patience_s: float | None = None
+    ) -> list[int]:
         """Return which of the TCP ports somebody listens on, on this node."""
-        done = await self.run("ss -ltn", QUICK_S)
+        done = await self.run("ss -ltn", QUICK_S, patience_s=patience_s)
         if done.exit_status != 0:
             raise LaunchError(
                 f"ss failed on {self.state.label}: {' '.join(clean(done.stderr).split())[:200]}",

@@ -79,8 +79,16 @@ class RankState:
         self.begin(stage.phase, at)
         self.moved(at)
         self.progress = stage
-        left = f", {stage.eta} left" if stage.eta else ""
-        self.stage, self.detail = stage.title, stage.detail + left
+        if self.state != "unreachable":
+            self.stage, self.detail = self.told
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """Stage and detail as its log tells them; "" while it was not read."""
+        stage = self.progress
+        if stage is None:
+            return "", ""
+        return stage.title, stage.detail + (f", {stage.eta} left" if stage.eta else "")
 
     def ours(self, at: float) -> float:
         """Return a moment of the node's clock by our clock."""

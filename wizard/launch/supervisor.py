@@ -31,13 +31,14 @@ from wizard.launch.ports import ports
 from wizard.launch.proofread import proofread
 from wizard.launch.record import Record
 from wizard.launch.runtime import STOP_S, Runtime
+from wizard.launch.seen import INTERVAL_S
 from wizard.launch.serving import ServingProbe
 from wizard.launch.state import StatusReport
 from wizard.launch.stopping import stop_all
 from wizard.launch.supervising import Supervision
 from wizard.launch.survey import Survey, survey
 from wizard.launch.together import together
-from wizard.launch.watch import INTERVAL_S, NodeWatch
+from wizard.launch.watch import NodeWatch
 from wizard.presets import Preset
 from wizard.remote.api import Fleet
 from wizard.scripts import NodeScripts, render
@@ -146,18 +147,18 @@ class Launch(Record):
         self._half = False
 
     async def _undo(self, gang: GangStart, error: BaseException, *, made_anything: bool) -> None:
-        self.diagnosis = gang.head.diagnosis
+        self.diagnosis = gang.failure.diagnosis
         self.conflict = error.holder if isinstance(error, Taken) else None
         await self._ending().undo(error, made_anything=made_anything)
-        self.brief = gang.head.brief
+        self.brief = gang.failure.brief
 
     def _gang(self) -> GangStart:
         return GangStart(
             self.preset,
             self.fence,
-            self._nodes,
-            self._watches[0].feed,
+            self._watches,
             rpc_wait_s=self._rpc_wait_s,
+            interval_s=self._interval_s,
             fetch_image=self.fetch_image,
         )
 
@@ -234,10 +235,9 @@ class Launch(Record):
         self._watches = self._new_watches(found=True)
         for node, answer, found in zip(self._nodes, answers, mine, strict=True):
             node.state.container = found.id if found is not None else ""
+            node.put("pending", "container", "")
             if isinstance(answer, Exception):
-                node.put("unreachable", "", str(answer))
-            else:
-                node.put("pending", "container", "")
+                node.out_of_reach(str(answer), engine=isinstance(answer, LaunchError))
         if not runs:
             await look_back(self, self._nodes, self._watches)
             return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wizard.errors import LaunchError, RemoteError
@@ -17,9 +18,7 @@ from wizard.launch.logfile import log_path
 from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase
 from wizard.launch.runtime import Container, Listing
-
-INTERVAL_S = 2.0
-ANSWER_S = 2.5  # a node that has not answered for so long is told as out of reach, within 5 s
+from wizard.launch.seen import ANSWER_S, INTERVAL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,13 @@ class Death:
     """A container of the launch that does not run any more.
 
     ``age_s`` is how long ago by the node's own clock, so that nodes whose clocks differ can be
-    compared; None when the node did not say.
+    compared; None when the node did not say. ``removed``: there is no log of it any more.
     """
 
     reason: str
     age_s: float | None
     seen_at: float
+    removed: bool = False
 
 
 class NodeWatch:
@@ -61,18 +61,34 @@ class NodeWatch:
 
     async def ask(self) -> None:
         """Ask for the container's state once. A node out of reach is unreachable, not dead."""
-        told = f"no answer for {ANSWER_S:g} s; asked on"
-        late = asyncio.get_running_loop().call_later(ANSWER_S, self._out_of_reach, told)
+        node = self.node
+        there = asyncio.create_task(node.remote.answer(timeout_s=ANSWER_S))
+        late = asyncio.get_running_loop().call_later(ANSWER_S, self._late, there)
         try:
-            self._saw(await self.node.listing())
-        except (RemoteError, LaunchError) as error:
+            self._saw(await node.listing())
+        except RemoteError as error:
             self._out_of_reach(str(error))
+        except LaunchError as error:
+            self._out_of_reach(str(error), engine=True)
         finally:
             late.cancel()
+            there.cancel()
+            await asyncio.gather(there, return_exceptions=True)
 
-    def _out_of_reach(self, why: str) -> None:
+    async def look(self) -> None:
+        """Ask once, beside work of others that tells what keeps a node from answering."""
+        with suppress(RemoteError, LaunchError):
+            self._saw(await self.node.listing())
+
+    def _late(self, there: asyncio.Task[None]) -> None:
+        """No answer in time: of the node, or of its engine alone."""
+        alive = there.done() and not there.cancelled() and there.exception() is None
+        who = f"the node answers, {self.node.runtime.program} does not: " if alive else ""
+        self._out_of_reach(f"{who}no answer for {ANSWER_S:g} s; asked on", engine=alive)
+
+    def _out_of_reach(self, why: str, *, engine: bool = False) -> None:
         if self.death is None:
-            self.node.put("unreachable", detail=why)
+            self.node.out_of_reach(why, engine=engine)
 
     async def _keep_asking(self) -> None:
         while self.death is None:
@@ -98,13 +114,15 @@ class NodeWatch:
                 return
 
     def _saw(self, listing: Listing) -> None:
+        self.node.in_reach(engine=True)
         container = next(filter(self.node.fence.holds, listing.containers), None)
         if container is None:
-            self._died(Death("its container was removed", None, time.time()))
+            self._died(Death("its container was removed", None, time.time(), removed=True))
             return
         self.node.state.container = container.id
         if container.unstarted:
-            self.node.put("pending", "container", "created, not started yet")
+            if self.node.state.state != "starting":  # whoever starts it says more
+                self.node.put("pending", "container", "created, not started yet")
             return
         self._known.set()
         if container.started_at is not None:
@@ -124,13 +142,11 @@ class NodeWatch:
         self._died(Death(container.how_it_ended(), age, time.time()))
 
     def _runs(self, container: Container) -> None:
-        node, stage = self.node, self.feed.parser.stage
         if container.paused:
-            self._out_of_reach(f"{container.name} is paused: somebody froze it on the node")
-        elif node.state.state == "unreachable":
-            node.put("running", stage.title, stage.detail)
-        elif node.state.state in ("pending", "starting", ""):
-            node.put("running")
+            why = f"{container.name} is paused: somebody froze it on the node"
+            self._out_of_reach(why, engine=True)
+        elif self.node.state.state in ("pending", "starting", ""):
+            self.node.put("running")
 
     def _died(self, death: Death) -> None:
         if self.death is None:

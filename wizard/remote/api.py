@@ -100,6 +100,14 @@ class Remote(Protocol):
         """Open the connection if it is not open."""
         ...
 
+    async def answer(self, *, timeout_s: float) -> None:
+        """Return once the node's SSH server has answered; nothing is started there.
+
+        A connection that had broken is opened anew. Raises CommandTimeout when no answer came in
+        time, however far it had got.
+        """
+        ...
+
     async def run(
         self,
         command: str,

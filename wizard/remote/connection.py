@@ -72,6 +72,20 @@ class SSHRemote:
         """Return the open connection, opened now if need be; one attempt for all who wait."""
         return await self._line.connection()
 
+    async def answer(self, *, timeout_s: float) -> None:
+        """Return once the node's SSH server has answered; nothing is started there.
+
+        Raises:
+            CommandTimeout: it has not within ``timeout_s``; a connection that is being opened
+                then is opened on.
+            RemoteError: the connection broke, and could not be opened anew.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._line.answer()
+        except TimeoutError:
+            raise faults.no_answer(self._node, timeout_s) from None
+
     async def close(self) -> None:
         """Close the connection; what still runs on the node through it is ended there."""
         await self._line.close()

@@ -158,6 +158,16 @@ def too_slow(node: Node, command: str, timeout_s: float) -> CommandTimeout:
     )
 
 
+def no_answer(node: Node, timeout_s: float) -> CommandTimeout:
+    """Say that a node, or the way to it, gives no sign of life."""
+    return CommandTimeout(
+        f"{node.label} has not answered for {timeout_s:g} s.",
+        node=node.rank,
+        hint="Is it, or the way to it, overloaded or cut off?",
+        retryable=True,
+    )
+
+
 def silent(node: Node) -> CommandTimeout:
     """Say that a batch has no answers any more although all its time limits have passed."""
     return CommandTimeout(

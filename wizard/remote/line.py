@@ -70,9 +70,27 @@ class Line:
         if self._refused is not None:
             raise self._refused
         if self._dialling is None or self._dialling.done():
-            self._dialling = asyncio.create_task(self._dial())
+            self._dialling = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._dialling)
+
+    async def answer(self) -> None:
+        """Return once the other side has answered what it has no answer to but must give one.
+
+        Raises:
+            RemoteError: the connection broke, and could not be opened anew.
+        """
+        for _ in range(2):
+            connection = await self.connection()
+            # what asyncssh's keepalive sends; it has no public way to do so now and be told
+            await connection._make_global_request(b"keepalive@openssh.com")
+            if not connection.is_closed():
+                return
+        raise faults.lost(self._node.label, self._node.rank, "a question whether it is there")
+
+    async def _connect(self) -> asyncssh.SSHClientConnection:
+        """Open the connection and remember how that went, whether or not anybody still waits."""
         try:
-            self._connection = await asyncio.shield(self._dialling)
+            self._connection = await self._dial()
         except RemoteError as error:
             self._failed = True
             if isinstance(error, (AuthenticationFailed, HostKeyError)):
