@@ -29,6 +29,7 @@ LABEL_PRESET = "v32-wizard.preset"
 LABEL_LAUNCH = "v32-wizard.launch"
 LABEL_TOKEN = "v32-wizard.token"  # chance: later steps of the launch act on nothing without it
 LABEL_OWNER = "v32-wizard.owner"  # user@host of the wizard that launched
+LABEL_NODES = "v32-wizard.nodes"  # hosts of all its nodes in rank order, as the preset names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class LaunchLabels:
         directory: the launch directory on the node; ``~/`` at its beginning is the user's home.
         token: marks the containers of this very launch; "" in scripts that are run by hand.
         owner: who launches, ``user@host``; "" likewise.
+        nodes: hosts of all nodes of the launch, in rank order; none likewise.
     """
 
     preset: str
@@ -81,6 +83,7 @@ class LaunchLabels:
     directory: str
     token: str = ""
     owner: str = ""
+    nodes: tuple[str, ...] = ()
 
     @property
     def labels(self) -> dict[str, str]:
@@ -90,6 +93,7 @@ class LaunchLabels:
             LABEL_LAUNCH: self.launch_id,
             LABEL_TOKEN: self.token,
             LABEL_OWNER: self.owner,
+            LABEL_NODES: ",".join(self.nodes),
         }
         return {name: value for name, value in found.items() if value}
 

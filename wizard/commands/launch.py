@@ -177,7 +177,8 @@ async def stop(arguments: argparse.Namespace) -> int:
     for line in (*problems, *work.notes):
         print(f"v32-wizard: {line}", file=sys.stderr)
     if not problems:
-        print(f"{preset.name}: nothing of ours runs on any node")
+        what = "it" if work.notes else "ours"  # the notes may tell of other presets
+        print(f"{preset.name}: nothing of {what} runs on any node")
     if any(rank.state == "unreachable" for rank in work.ranks):
         return RemoteError.exit_status
     return 1 if problems else 0

@@ -15,7 +15,14 @@ from wizard.patchkeys import SCRIPTS
 from wizard.presets import Preset
 from wizard.remote.api import Remote
 from wizard.remote.text import clean
-from wizard.scriptlines import CONTAINER, LABEL_OWNER, LABEL_PRESET, LABEL_TOKEN, LaunchLabels
+from wizard.scriptlines import (
+    CONTAINER,
+    LABEL_NODES,
+    LABEL_OWNER,
+    LABEL_PRESET,
+    LABEL_TOKEN,
+    LaunchLabels,
+)
 from wizard.textdiff import FileDiff
 
 _ASK_S = 20.0
@@ -40,7 +47,7 @@ class Deployed:
 
     def label(self, name: str) -> str:
         """Return a label that its container.sh gives, "" when it gives none."""
-        found = re.search(rf"--label {re.escape(name)}=([\w.@-]+)", self.files.get(CONTAINER, ""))
+        found = re.search(rf"--label {re.escape(name)}=([\w.@,:-]+)", self.files.get(CONTAINER, ""))
         return found[1] if found else ""
 
 
@@ -70,6 +77,7 @@ def compare_one(preset: Preset, found: Deployed) -> list[FileDiff]:
         directory(found.launch_id),
         token=found.label(LABEL_TOKEN),
         owner=found.label(LABEL_OWNER),
+        nodes=tuple(filter(None, found.label(LABEL_NODES).split(","))),
     )
     return scriptdiffs.with_deployed(preset, found.rank, labels, found.files)
 

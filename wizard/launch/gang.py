@@ -84,7 +84,8 @@ class GangStart:
     async def _run(self) -> None:
         preset, nodes = self._preset, self._nodes
         launch_id, token = self._fence.launch_id, self._fence.token
-        labels = LaunchLabels(preset.name, launch_id, directory(launch_id), token, owner())
+        hosts = tuple(node.host for node in preset.cluster.nodes)
+        labels = LaunchLabels(preset.name, launch_id, directory(launch_id), token, owner(), hosts)
         scripts = render(preset, launch=labels)
         wanted = claims(preset, scripts, self._fence)
         self._tell("looking at the node")

@@ -14,6 +14,7 @@ from wizard.launch.fence import Fence
 from wizard.launch.lines import LineReader
 from wizard.launch.loadprobe import load_now
 from wizard.launch.lookback import fetch_signs
+from wizard.launch.moved import other_nodes
 from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase, StageParser
 from wizard.launch.runtime import Container
@@ -72,6 +73,8 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
     last = newest(answers)
     launch_id = last.launch if last else ""
     found = tuple(_status(n, a, launch_id) for n, a in zip(nodes, answers, strict=True))
+    mine = [held_by(Fence.of(last), answer) for answer in answers] if last else []
+    remark = other_nodes(mine, [node.state.host for node in nodes], preset.name)
     serving = all(node.state == "running" for node in found)
     serving = serving and await serves_now(nodes[0].remote, preset)
     load = None
@@ -79,7 +82,26 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
         load = await load_now(nodes[0].remote, preset)
     else:
         found = await _with_stages(nodes, found)
-    return StatusReport(preset.name, launch_id, serving, served_model(preset), found, load)
+    return StatusReport(
+        preset.name, launch_id, serving, served_model(preset), found, load, remark=remark
+    )
+
+
+async def others(nodes: Sequence[LaunchNode]) -> list[str]:
+    """Say what of other presets runs on the nodes, as far as they can be asked."""
+    return [line for told in await asyncio.gather(*map(_others, nodes)) for line in told]
+
+
+async def _others(node: LaunchNode) -> list[str]:
+    try:
+        found = (await node.containers(node.runtime.ours())).containers
+    except (RemoteError, LaunchError):
+        return []
+    return [
+        f"{node.state.label} has a container of {c.preset} (launch {c.launch}), left alone."
+        for c in found
+        if c.launch and c.preset != node.preset and (c.running or c.unstarted)
+    ]
 
 
 async def _with_stages(

@@ -18,7 +18,13 @@ from wizard.enginewords import Complaint, Trouble, complaint
 from wizard.errors import LaunchError
 from wizard.remote.api import Completed
 from wizard.remote.text import clean
-from wizard.scriptlines import LABEL_LAUNCH, LABEL_OWNER, LABEL_PRESET, LABEL_TOKEN
+from wizard.scriptlines import (
+    LABEL_LAUNCH,
+    LABEL_NODES,
+    LABEL_OWNER,
+    LABEL_PRESET,
+    LABEL_TOKEN,
+)
 
 STOP_S = 60  # seconds between TERM and KILL: vLLM needs some to give the NPUs back
 _LOCK_S = 30  # for another wizard's create on the same node
@@ -88,6 +94,11 @@ class Container:
     def owner(self) -> str:
         """Who launched it, ``user@host``, or ""."""
         return self.labels.get(LABEL_OWNER, "")
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The hosts of all nodes of its launch, in rank order; none of an older wizard's."""
+        return tuple(filter(None, self.labels.get(LABEL_NODES, "").split(",")))
 
     def shares(self, npus: frozenset[int]) -> frozenset[int]:
         """Return which of these NPUs it has as well."""

@@ -128,6 +128,7 @@ class StatusReport:
     nodes: tuple[NodeStatus, ...]
     load: Load | None = None
     pending: tuple[Pending, ...] = ()  # stops that were not done, from here
+    remark: str = ""  # that the launch was made for other nodes than the preset names now
 
     @property
     def exit_status(self) -> int:
@@ -159,6 +160,7 @@ class StatusReport:
                 for node in self.nodes
             ],
             "stop_pending": [asdict(stop) for stop in self.pending],
+            "remark": self.remark,
         }
 
     def to_text(self) -> str:
@@ -176,5 +178,6 @@ class StatusReport:
             if len(self.load.engines) > 1:
                 each = sorted(self.load.engines.items())
                 lines += [f"    engine {number}: {load.words()}" for number, load in each]
+        lines += [f"  {self.remark}"] if self.remark else []
         lines += [f"  {stop.sentence()}" for stop in self.pending]
         return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from typing import Literal
 
 from wizard.errors import LaunchError, RemoteError
 from wizard.launch import freed
+from wizard.launch.moved import left_elsewhere
 from wizard.launch.node import LaunchNode
 from wizard.launch.runtime import STOP_S, Container
 from wizard.launch.together import together
@@ -22,10 +23,13 @@ Choose = Callable[[Container], bool]
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is, or may be, left on a node: a ``container`` of ours, or what one has ``held``."""
+    """What is, or may be, left on a node: a ``container`` of ours, or what one has ``held``.
+
+    ``elsewhere`` (rank -1) is on a node that the preset does not name any more.
+    """
 
     rank: int
-    what: Literal["container", "held"]
+    what: Literal["container", "held", "elsewhere"]
     text: str
 
 
@@ -94,6 +98,9 @@ async def stop_all(
     checks += [_closed(one.node, ports) for one in clean if one.node is head]
     for found in await together(checks):
         left += found
+    had = [container for one in cleared for container in one.had]
+    hosts = [node.state.host for node in nodes]
+    left += [Left(-1, "elsewhere", text) for text in left_elsewhere(had, hosts)]
     return Stopped(tuple(sorted(left, key=lambda one: one.rank)), tuple(notes))
 
 

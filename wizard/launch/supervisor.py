@@ -25,6 +25,7 @@ from wizard.launch.gang import GangStart, claims
 from wizard.launch.headstart import RPC_WAIT_S
 from wizard.launch.heartbeat import Heartbeat
 from wizard.launch.loadprobe import LoadProbe
+from wizard.launch.moved import require_same_nodes
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
 from wizard.launch.ports import ports
@@ -211,7 +212,8 @@ class Launch(Record):
         nothing of it is changed.
 
         Raises:
-            RemoteError, LaunchError: no node at all could be asked.
+            RemoteError, LaunchError: no node at all could be asked; or the launch that runs was
+                made for other nodes than the preset has now.
         """
         answers = await report.ask_all(self._nodes)
         errors = [answer for answer in answers if isinstance(answer, Exception)]
@@ -227,6 +229,8 @@ class Launch(Record):
         runs = container.running or half
         if not runs and all(found.unstarted for found in there):
             return False
+        hosts = [node.state.host for node in self._nodes]
+        require_same_nodes(mine, hosts, self.preset.name)
         self._adopt(fence)
         self.found = True
         # where one has ended already, following says so: it is not started a second time
@@ -262,7 +266,7 @@ class Launch(Record):
             self._nodes, lambda c: bool(c.launch), ports(self.preset), grace_s=self._grace_s
         )
         problems = [*stopped.lines, *await ending.remember(stopped)]
-        self.notes = stopped.notes
+        self.notes = (*stopped.notes, *await report.others(self._nodes))
         for node in self._nodes:
             left = stopped.of(node.state.rank)
             if left and left[0].what == "container":
@@ -272,7 +276,7 @@ class Launch(Record):
         if self.preset.serve.api_key and not problems:
             await ending.drop_key()
             apikey.forget(self.preset)
-        done = " ".join(["Stopped on every node.", *stopped.notes]).removesuffix(".")
+        done = " ".join(["Stopped on every node.", *self.notes]).removesuffix(".")
         self.put("failed" if problems else "stopped", " ".join(problems) or done)
         return problems
 

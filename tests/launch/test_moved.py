@@ -1,0 +1,91 @@
+"""A preset whose nodes were edited after its launch, or that has another name now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.launch.bench import FakeFleet, launch, started
+from wizard.errors import LaunchError
+from wizard.launch.moved import left_elsewhere, other_nodes
+from wizard.launch.runtime import Container
+from wizard.presets import Preset, parse_preset
+from wizard.scriptlines import LABEL_LAUNCH, LABEL_NODES
+
+pytestmark = pytest.mark.usefixtures("no_devices")
+
+A, B, C = "10.0.0.11", "10.0.0.12", "10.0.0.13"
+
+
+def made(*hosts: str) -> Container:
+    labels = {LABEL_LAUNCH: "x", LABEL_NODES: ",".join(hosts)}
+    return Container("i", "vllm-ascend", "running", labels=labels)
+
+
+def on(*hosts: str, name: str = "lab") -> Preset:
+    nodes = [{"host": host, "local_ip": host, "nic": "eth0"} for host in hosts]
+    body = {"version": 1, "name": name, "series": "A2", "precision": "w8a8", "nodes": nodes}
+    return parse_preset(json.dumps(body))
+
+
+def edited(first: FakeFleet, changed: Preset, folder: Path) -> FakeFleet:
+    """The fleet of a preset that was changed: the same machines where it names the same hosts."""
+    second = FakeFleet(changed, folder)
+    machines = {node.node.host: node for node in first.nodes}
+    for node in second.nodes:
+        if (machine := machines.get(node.node.host)) is not None:
+            node.home, node.files = machine.home, machine.files
+    return second
+
+
+@pytest.mark.parametrize(
+    ("was", "there", "now", "differs"),
+    [
+        ((A, B), (True, True), (A, B), False),
+        ((A, B), (True, False), (A, B), False),  # somebody removed it, which is a failure
+        ((A, B), (True, True), ("alias-a", "alias-b"), False),
+        ((A, B), (True, False), (A, C), True),
+        ((A, B), (True, True), (B, A), True),
+        ((A, B), (True,), (A,), True),
+        ((), (True, True), (A, B), False),  # an older wizard's
+    ],
+)
+def test_whether_a_launch_is_of_these_nodes(
+    was: tuple[str, ...], there: tuple[bool, ...], now: tuple[str, ...], differs: bool
+) -> None:
+    found = [made(*was) if one else None for one in there]
+    text = other_nodes(found, now, "lab")
+    assert bool(text) is differs
+    assert not differs or (", ".join(was) in text and ", ".join(now) in text)
+
+
+def test_only_what_was_not_found_may_be_left() -> None:
+    assert left_elsewhere([made(A, B), made(A, B)], ["alias-a", "alias-b"]) == []
+    assert left_elsewhere([made(A, B)], [A, B]) == []
+    (text,) = left_elsewhere([made(A, B)], [A, C])
+    assert B in text
+    assert A not in text
+
+
+async def test_it_is_neither_followed_nor_ended_and_a_stop_tells_what_it_leaves(
+    tmp_path: Path,
+) -> None:
+    first = FakeFleet(on(A, B), tmp_path / "1")
+    await started(first)
+    for hosts in ((A, C), (B, A)):
+        work = launch(edited(first, on(*hosts), tmp_path / "-".join(hosts)))
+        with pytest.raises(LaunchError, match=f"{A}, {B}, but its nodes are now"):
+            await work.attach()
+        assert not work.found
+    assert "its nodes are now" in (await work.status()).to_text()
+
+    renamed = launch(edited(first, on(A, B, name="renamed"), tmp_path / "3"))
+    assert await renamed.stop() == []
+    assert [f"a container of {first.preset.name}" in note for note in renamed.notes] == [True] * 2
+    assert [node.status for node in first.nodes] == ["running", "running"]
+
+    (problem,) = await launch(edited(first, on(A, C), tmp_path / "2")).stop()
+    assert f"was made for {B} too" in problem
+    assert [node.status for node in first.nodes] == ["absent", "running"]
