@@ -66,7 +66,7 @@ def texts() -> Iterator[tuple[str, str]]:
         runtime = Runtime(program)
         yield f"{program} listing", runtime.of_preset("lab")
         yield f"{program} logs", runtime.logs("id", follow=True, stamps=True, since="x", tail=0)
-        yield f"{program} keeps the log", runtime.save_log("id", "~/.v32-wizard/launches/x")
+        yield f"{program} keeps the log", runtime.save_log("id", "/home/a b/x", "~/x")
     for number, scripts in enumerate(render(preset())):
         yield f"container.sh {number}", scripts.container
 

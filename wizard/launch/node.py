@@ -157,9 +157,11 @@ class LaunchNode(NodeEngine):
             done = await self.run(self.runtime.stop(container.id, grace_s), grace_s + 30.0)
             self._note(done, "stop", problems)
         if container.launch:
-            # best effort: the directory may be gone, and that must not keep the container alive
-            where = directory(container.launch)
-            await self.run(self.runtime.save_log(container.id, where), SLOW_S)
+            # best effort: a full disk must not keep the container alive
+            ours = directory(container.launch)
+            its_own = container.directory.endswith(ours.removeprefix("~"))
+            made = container.directory if its_own else ours
+            await self.run(self.runtime.save_log(container.id, made, ours), SLOW_S)
         done = await self.run(self.runtime.remove(container.id), SLOW_S)
         self._note(done, "rm", problems)
         return problems

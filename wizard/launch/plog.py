@@ -20,6 +20,7 @@ from wizard.launch.logfile import launches_dir
 from wizard.launch.node import LaunchNode, directory
 from wizard.launch.runtime import home_path
 from wizard.paths import write_private
+from wizard.presetmodel import LAUNCH_MOUNT
 from wizard.remote.text import clean
 from wizard.scriptlines import PLOG, PLOG_MOUNT
 
@@ -28,6 +29,9 @@ MOST_BYTES = 2 << 20  # of each file, its end
 _LOOKED_AT = 512  # files at most; 16 processes write two each
 _TIME_S = 30.0
 _PACKED_LIMIT = MOST_FILES * MOST_BYTES  # gzip never makes logs larger than that
+_MOUNTED = (  # the source of the launch directory's mount
+    '{{range .Mounts}}{{if eq .Destination "' + LAUNCH_MOUNT + '"}}{{.Source}}{{end}}{{end}}'
+)
 _HEAD = re.compile(rb"plog ([A-Za-z0-9_./-]+) (\d+)\n")
 
 
@@ -80,10 +84,14 @@ def command(launch_id: str, program: str, container: str) -> str:
     """Return the shell text that prints the plogs of a launch, packed; see :func:`read`.
 
     Where the launch directory has none because the preset does not mount it, they are first copied
-    out of the container.
+    out of the container. Where it lies in the home of another user, who launched, the container
+    tells.
     """
+    inspect = shlex.join([program, "inspect", "--format", _MOUNTED, container])
     copy = shlex.join([program, "cp", f"{container}:{PLOG_MOUNT}", PLOG])
-    return f"""cd {home_path(directory(launch_id))} 2>/dev/null || exit 0
+    return f"""cd {home_path(directory(launch_id))} 2>/dev/null || {{
+  made=$({inspect if container else "true"} 2>/dev/null) && [ -n "$made" ] && cd "$made" 2>/dev/null
+}} || exit 0
 [ -d {PLOG} ] || {copy if container else "true"} >/dev/null 2>&1
 cd {PLOG} 2>/dev/null || exit 0
 every=$(find . -type f -name 'plog-*.log' | LC_ALL=C grep -E '^[A-Za-z0-9_./-]+$' |

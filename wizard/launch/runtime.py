@@ -16,6 +16,7 @@ from typing import Any
 
 from wizard.enginewords import Complaint, Trouble, complaint
 from wizard.errors import LaunchError
+from wizard.presetmodel import LAUNCH_MOUNT
 from wizard.remote.api import Completed
 from wizard.remote.text import clean
 from wizard.scriptlines import (
@@ -39,6 +40,8 @@ class Container:
 
     ``npus`` are the numbers of its /dev/davinciN; None when none are named (a privileged one may
     have been given none by name), which must be taken for all.
+    ``directory`` is the launch directory that it mounts, "" for none: another user than we has
+    another home.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Container:
     labels: dict[str, str] = field(default_factory=dict)
     npus: frozenset[int] | None = None
     restarts: int = 0
+    directory: str = ""
 
     @property
     def running(self) -> bool:
@@ -166,10 +170,15 @@ class Runtime:
         """Remove a container that does not run any more."""
         return f"{self._cli} rm {shlex.quote(container)}"
 
-    def save_log(self, container: str, directory: str) -> str:
-        """Keep the whole log in the launch's directory, before the container goes."""
+    def save_log(self, container: str, directory: str, ours: str) -> str:
+        """Keep the whole log in the launch's directory, before the container goes.
+
+        In ``ours`` where that one is gone, or is another user's and closed to us.
+        """
+        own = home_path(ours)
         return (
-            f"cd {home_path(directory)} && umask 077 && "
+            f"umask 077; cd {home_path(directory)} 2>/dev/null || "
+            f"{{ mkdir -p {own} && cd {own}; }} && "
             f"{self._cli} logs -t {shlex.quote(container)} >serve.log 2>&1"
         )
 
@@ -256,7 +265,14 @@ def _container(entry: dict[str, Any]) -> Container:
         labels={str(k): clean(str(v)) for k, v in (config.get("Labels") or {}).items()},
         npus=_npus((entry.get("HostConfig") or {}).get("Devices"), config.get("CreateCommand")),
         restarts=int(entry.get("RestartCount") or 0),
+        directory=_directory(entry.get("Mounts")),
     )
+
+
+def _directory(mounts: Any) -> str:
+    """Return the launch directory out of a container's mounts, "" when it has none."""
+    sources = (m.get("Source") for m in mounts or [] if m.get("Destination") == LAUNCH_MOUNT)
+    return next((str(source) for source in sources if str(source).startswith("/")), "")
 
 
 _NPU = re.compile(r"/dev/davinci(\d+)")
