@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -42,7 +41,8 @@ class WizardError(Exception):
 
     def told_of(self, message: str, node: int | None) -> Self:
         """Return the same error as one about a node, in other words; all else stays."""
-        other = copy.copy(self)
+        other = type(self).__new__(type(self))  # a copy would be made by other arguments
+        other.__dict__.update(self.__dict__)
         other.args = (message,)
         other.message, other.node = message, node
         return other

@@ -1,4 +1,4 @@
-"""How we write for people what comes up in many places: how long ago, and rows of numbers. Pure."""
+"""How we write for people what comes up in many places: how long ago, numbers, NPUs. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ def ago(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {unit}{'' if count == 1 else 's'} ago"
     return "just now"
+
+
+def npus(numbers: Iterable[int]) -> str:
+    """Return NPUs by their numbers: ``NPU 3``, ``NPUs 0-3, 5``."""
+    found = set(numbers)
+    return f"NPU{'s' * (len(found) != 1)} {spans(found)}"
 
 
 def spans(numbers: Iterable[int]) -> str:

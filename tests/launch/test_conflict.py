@@ -13,7 +13,7 @@ import pytest
 from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
 from wizard import cli
 from wizard.commands import launch as commands
-from wizard.errors import LaunchError
+from wizard.errors import LaunchError, WizardError
 from wizard.launch import Launch
 from wizard.launch.conflict import Claim, Taken, hint_of
 from wizard.launch.fence import Fence, new_fence, owner
@@ -57,7 +57,7 @@ def test_npus_that_overlap_are_told_with_owner_and_age() -> None:
     assert found.since is not None
     assert abs(time.time() - found.since - 60) < 5  # by our clock, whatever the node's says
     assert re.search(
-        r"NPUs 3 of node 1 \(h\) are held by the preset other, launch theirs of a@b "
+        r"NPU 3 of node 1 \(h\) is held by the preset other, launch theirs of a@b "
         r"\(container box-x, created\), since 20.*\(1 minute ago\)",
         str(Taken(found)),
     )
@@ -157,15 +157,124 @@ async def test_restart_takes_the_place_of_what_runs(fleet: FakeFleet) -> None:
         assert node.container["Config"]["Labels"][LABEL_LAUNCH] == second.launch_id
 
 
-async def test_restart_starts_nothing_while_something_is_left(fleet: FakeFleet) -> None:
+async def test_restart_starts_nothing_while_something_is_left(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = await started(fleet)
     fleet.nodes[0].listens()
-    fleet.nodes[1].unreachable = True
+    second = launch(fleet)
+    stop = second.stop
+
+    async def cut() -> list[str]:
+        fleet.nodes[1].unreachable = True
+        return await stop()
+
+    monkeypatch.setattr(second, "stop", cut)
     with pytest.raises(LaunchError, match=r"not launched anew: .* may be left on node 1"):
-        await launch(fleet).restart()
+        await second.restart()
     assert fleet.nodes[0].containers() == []
     labels = fleet.nodes[1].container["Config"]["Labels"]
     assert labels[LABEL_LAUNCH] == first.launch_id
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("image", r"nothing was started\. Node 1: the image is not on the node"),
+        ("stranger", r"the container name vllm-ascend is taken on node 1"),
+        ("away", r"nothing was started\. Node 1|node 1 .*cannot be reached"),
+    ],
+)
+async def test_what_runs_is_not_stopped_for_a_launch_that_cannot_be(
+    fleet: FakeFleet, wrong: str, said: str
+) -> None:
+    first = await started(fleet)
+    before = fleet.nodes[0].container
+    if wrong == "image":
+        (fleet.nodes[1].files / "image").unlink()
+    elif wrong == "stranger":
+        fleet.nodes[1].stranger("vllm-ascend")
+    else:
+        fleet.nodes[1].unreachable = True
+    second = launch(fleet)
+    with pytest.raises(WizardError, match=said) as caught:
+        await second.restart()
+    left = "What is there of lab was left as it is."
+    assert left in str(caught.value)
+    assert left in second.message
+    assert second.state == "failed"
+    assert fleet.nodes[0].container == before
+    assert before["Config"]["Labels"][LABEL_LAUNCH] == first.launch_id
+    assert [node.calls("stop") for node in fleet.nodes] == [0, 0]
+
+
+async def test_what_the_old_launch_holds_is_looked_at_when_it_is_gone(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(fleet)
+    second = launch(fleet)
+    stop = second.stop
+
+    async def stopped() -> list[str]:
+        fleet.nodes[0].listens()
+        problems = await stop()
+        fleet.nodes[0].listens(8000)  # somebody was quicker
+        return problems
+
+    monkeypatch.setattr(second, "stop", stopped)
+    with pytest.raises(LaunchError, match=r"taken: 8000.* What was there before is stopped\."):
+        await second.restart()
+    assert second.message.endswith("What was there before is stopped.")
+    assert [node.containers() for node in fleet.nodes] == [[], []]
+
+
+@pytest.mark.parametrize("lacks_image", [True, False], ids=["refused", "restarted"])
+async def test_the_command_stops_what_runs_only_after_all_else_is_sure(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch, *, lacks_image: bool
+) -> None:
+    first = await started(fleet)
+    monkeypatch.setattr(commands, "load_preset", lambda _: fleet.preset)
+    monkeypatch.setattr(commands, "connected", lambda *_: nullcontext(fleet))
+    words = ["launch", "lab", "--restart", "--yes", "--no-follow", "--skip-checks"]
+    if lacks_image:
+        (fleet.nodes[1].files / "image").unlink()
+        with pytest.raises(LaunchError, match=r"image is not on.*lab was left as it is"):
+            await commands.launch(cli.parse(words))
+        assert [node.status for node in fleet.nodes] == ["running", "running"]
+        return
+    fleet.nodes[0].listens()
+    task = asyncio.create_task(commands.launch(cli.parse(words)))
+
+    def anew() -> bool:
+        found = fleet.nodes[0].containers()
+        return bool(found) and found[0]["Config"]["Labels"][LABEL_LAUNCH] != first.launch_id
+
+    await until(lambda: task.done() or (anew() and fleet.nodes[0].status == "running"))
+    fleet.nodes[0].listens(RPC)
+    assert await asyncio.wait_for(task, 10) == 0
+    assert anew()
+
+
+async def test_who_leaves_a_half_start_is_told_so(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(fleet)
+    entry = fleet.nodes[1].container
+    fleet.nodes[1].put(entry | {"State": entry["State"] | {"Status": "created"}})
+    fleet.nodes[0].listens()  # its wizard was killed before the RPC port was open
+    said: list[str] = []
+    monkeypatch.setattr(commands, "note", said.append)
+    monkeypatch.setattr(commands, "load_preset", lambda _: fleet.preset)
+    monkeypatch.setattr(commands, "connected", lambda *_: nullcontext(fleet))
+    task = asyncio.create_task(commands.launch(cli.parse(["launch", "lab", "--attach"])))
+    await until(lambda: any("RPC port" in line for line in said))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert "half started" in said[-1] or "half started" in said[-2]
+    assert any("--attach" in line and "v32-wizard stop lab" in line for line in said)
+    assert not any("goes on, on the nodes" in line for line in said)
+    assert [node.status for node in fleet.nodes] == ["running", "created"]
 
 
 async def test_a_retry_is_a_launch_of_its_own(fleet: FakeFleet) -> None:

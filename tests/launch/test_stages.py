@@ -86,6 +86,8 @@ def test_ready_message_awaited_means_done_and_names_who_is_not() -> None:
     done, other = looks(rank(0, Phase.ENGINE, still_s=900), behind)
     assert done.state == "done"
     assert done.note == "this node is done, waits for node 1, which is at weights 12 of 163"
+    later = looks(rank(0, Phase.ENGINE, still_s=90_000), behind)[0]
+    assert (later.elapsed_s, later.late) == (done.elapsed_s, False)  # it is over, however long ago
     assert other.state == "running"
     assert other.detail == "about 3 of 44 GB on each NPU, 20:00 left"
 

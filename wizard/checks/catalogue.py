@@ -271,7 +271,7 @@ _ALL = (
         "mounts",
         "stat -L -c '%F %n' {mounts}",
         hostparsers.parse_mounts,
-        "Whether all that the container mounts exists; docker makes an empty folder of what not.",
+        "Whether all that the container mounts exists; of what not, docker makes a folder.",
     ),
     _node(
         "clock",

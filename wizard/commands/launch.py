@@ -9,25 +9,28 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from wizard.checks.catalogue import CHECKS
 from wizard.checks.engine import CheckRun
 from wizard.checks.problems import Problem
 from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
-from wizard.commands.running import settle
+from wizard.commands.running import left_running, settle, whose
 from wizard.commands.terminal import confirm, note, progress
 from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
 from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch import Launch
 from wizard.launch.planning import make_plan
+from wizard.launch.preflight import HELD
 from wizard.launch.proofread import proofread, require_fitting_edits
 from wizard.launch.stages import look
 from wizard.launch.state import IMAGE_STAGE
 from wizard.launch.together import together
-from wizard.presets import load_preset
+from wizard.presets import Preset, load_preset
+from wizard.remote.api import Fleet
 from wizard.scripts import render
 
 _INTERVAL_S = 0.2
@@ -42,26 +45,43 @@ async def launch(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             return await _dry_run(Launch(fleet, await complete(preset, fleet)), arguments)
         work = Launch(fleet, preset)
-        if await settle(work, arguments) == "attach":
+        choice = await settle(work, arguments)
+        if choice == "attach":
             if not await work.attach():
                 raise _ended(work)
-            return await _follow(work, arguments, start=False)
-        if not arguments.skip_checks:
-            mended = {Problem.IMAGE_MISSING} if arguments.pull else set[Problem]()
-            await require_passed(preset, CheckRun.of(fleet, preset), mended=mended)
-        preset = await complete(preset, fleet)
-        scripts = render(preset)
-        await proofread(preset, scripts)  # now that the addresses are known, and before asking
-        work = Launch(fleet, preset)
-        work.fetch_image = arguments.pull
-        plan = await make_plan(work, fetching=arguments.pull)
-        for line in plan.to_lines():
-            note(line)
-        if (refusal := plan.refusal) is not None:
-            raise refusal
-        if not await confirm(f"Launch {preset.name}?", yes=arguments.yes):
+            return await _follow(work, arguments)
+        old = whose(work) if choice == "restart" else ""
+        with left_running(work, replaced=bool(old)):
+            work = await _prepared(fleet, preset, arguments, replaces=old)
+        question = f"Launch {preset.name}?"
+        if old:
+            question = f"Stop {old} on {len(preset.nodes)} node(s) and launch anew?"
+        if not await confirm(question, yes=arguments.yes):
             return 1
-        return await _follow(work, arguments, start=True)
+        return await _follow(work, arguments, begin=work.restart if old else work.start)
+
+
+async def _prepared(
+    fleet: Fleet, preset: Preset, arguments: argparse.Namespace, *, replaces: str
+) -> Launch:
+    """Check what can be checked, show the plan, and return the launch, which was not begun.
+
+    ``replaces``: a launch that runs, and is stopped for this one only after that.
+    """
+    if not arguments.skip_checks:
+        mended = {Problem.IMAGE_MISSING} if arguments.pull else set[Problem]()
+        only = frozenset(CHECKS) - HELD if replaces else None
+        await require_passed(preset, CheckRun.of(fleet, preset, only=only), mended=mended)
+    preset = await complete(preset, fleet)
+    await proofread(preset, render(preset))  # now that the addresses are known, and before asking
+    work = Launch(fleet, preset)
+    work.fetch_image = arguments.pull
+    plan = await make_plan(work, fetching=arguments.pull, replaces=replaces)
+    for line in plan.to_lines():
+        note(line)
+    if (refusal := plan.refusal) is not None:
+        raise refusal
+    return work
 
 
 async def _dry_run(work: Launch, arguments: argparse.Namespace) -> int:
@@ -76,19 +96,30 @@ async def _dry_run(work: Launch, arguments: argparse.Namespace) -> int:
     return plan.exit_status
 
 
-async def _follow(work: Launch, arguments: argparse.Namespace, *, start: bool) -> int:
-    """Follow a launch until it serves, started before if need be; return the exit status."""
+async def _follow(
+    work: Launch,
+    arguments: argparse.Namespace,
+    *,
+    begin: Callable[[], Awaitable[None]] | None = None,
+) -> int:
+    """Follow a launch until it serves, begun before if need be; return the exit status."""
     name = shlex.quote(arguments.preset)
     try:
         async with _stages(work):
-            if start:
-                await work.start()
+            if begin is not None:
+                await begin()
             if arguments.no_follow:
                 print(f"started; follow it with: v32-wizard status {name}")
                 return 0
             await work.follow(until_ready=True)
     except asyncio.CancelledError:
-        if work.state in ("waiting", "ready"):
+        if work.half_started:
+            note(
+                "detached from a launch that is half started: not every node runs, and none goes "
+                f"on alone. Finish it with: v32-wizard launch {name} --attach, or end it with: "
+                f"v32-wizard stop {name}"
+            )
+        elif work.state in ("waiting", "ready"):
             note(
                 "detached; the launch goes on, on the nodes. Come back with: "
                 f"v32-wizard launch {name} --attach (follows it), v32-wizard {name} (the screen), "

@@ -13,7 +13,7 @@ from typing import Literal
 from wizard.errors import LaunchError
 from wizard.launch.fence import Fence
 from wizard.launch.runtime import Container, Listing
-from wizard.wording import ago, spans
+from wizard.wording import ago, npus
 
 What = Literal["preset", "name", "npus"]
 _HINTS: dict[What, str] = {
@@ -76,8 +76,9 @@ class Holder:
                 f"{self.launch}{owner}{age}."
             )
         if self.what == "npus":
+            held = "is" if len(self.npus) == 1 else "are"
             return (
-                f"NPUs {spans(self.npus)} of {self.where} are held by {self.whose()} "
+                f"{npus(self.npus)} of {self.where} {held} held by {self.whose()} "
                 f"(container {self.container}, {self.status}){age}."
             )
         return (

@@ -134,7 +134,10 @@ class Ending:
         """After a start that failed: name the node, take away what was made, even if cancelled."""
         if isinstance(error, WizardError) and error.node is not None:
             state = "unreachable" if isinstance(error, RemoteError) else "failed"
-            self._nodes[error.node].put(state, detail=str(error))
+            node = self._nodes[error.node]
+            told = node.state.state in ("failed", "unreachable") and not node.away
+            if not told:  # whoever saw it has said why in fewer words
+                node.put(state, detail=str(error))
         problems = []
         if made_anything:
             why = [_CANCELLED] if isinstance(error, asyncio.CancelledError) else []

@@ -65,6 +65,8 @@ class LaunchPlan:
         survey: what the nodes said; None when they were not asked (yet).
         remarks: the linter's.
         checks: the last kept run; None when there is none.
+        replaces: the launch of the preset that runs and is stopped for this one, in words; "" for
+            none. What it holds is then in nobody's way.
     """
 
     SCHEMA: ClassVar[str] = "v32-wizard/launch-plan/1"
@@ -75,6 +77,7 @@ class LaunchPlan:
     survey: Survey | None = None
     remarks: tuple[Remark, ...] = ()
     checks: LastChecks | None = None
+    replaces: str = ""
 
     @property
     def lacking(self) -> list[int]:
@@ -84,7 +87,8 @@ class LaunchPlan:
     @property
     def steps(self) -> list[Step]:
         """What is done, in order."""
-        return steps(self.preset, self.launch_id, self.lacking if self.fetching else ())
+        fetch = self.lacking if self.fetching else ()
+        return steps(self.preset, self.launch_id, fetch, self.replaces)
 
     @property
     def blockers(self) -> list[str]:

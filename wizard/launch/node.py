@@ -66,14 +66,18 @@ class LaunchNode(NodeEngine):
         found = (await self.listing()).containers
         return next((c for c in found if self.fence.holds(c)), None)
 
-    async def refuse_others(self, claim: Claim) -> None:
+    async def refuse_others(self, claim: Claim, *, but_own_preset: bool = False) -> None:
         """Make sure that nobody holds what this launch needs here.
+
+        ``but_own_preset``: a launch of the same preset is no matter.
 
         Raises:
             Taken: somebody does; tells who.
         """
         ours = await self.containers(self.runtime.ours())
         named = await self.containers(self.runtime.named(claim.name))
+        if but_own_preset:
+            ours, named = ours.without(claim.preset), named.without(claim.preset)
         holder = claim.contested(self.state.rank, self.state.label, ours, named)
         if holder is not None:
             raise Taken(holder)

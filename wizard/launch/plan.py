@@ -13,7 +13,7 @@ from wizard.launch.node import directory
 from wizard.presets import Preset
 from wizard.scripts import api_port, image, rpc_port, served_model
 
-Action = Literal["look", "fetch", "upload", "key", "create", "start", "follow"]
+Action = Literal["look", "fetch", "stop", "upload", "key", "create", "start", "follow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,16 @@ class Step:
     text: str
 
 
-def steps(preset: Preset, launch_id: str, fetch: Sequence[int] = ()) -> list[Step]:
-    """Return the steps in order. ``fetch``: ranks of the nodes that the image is brought to."""
+def steps(
+    preset: Preset, launch_id: str, fetch: Sequence[int] = (), replaces: str = ""
+) -> list[Step]:
+    """Return the steps in order.
+
+    Args:
+        preset, launch_id: what is launched.
+        fetch: ranks of the nodes that the image is brought to.
+        replaces: the launch that runs and is stopped for it, in words; "" for none.
+    """
     nodes = preset.cluster.nodes
     head, workers = nodes[0], nodes[1:]
     every, behind = tuple(n.rank for n in nodes), tuple(n.rank for n in workers)
@@ -43,6 +51,9 @@ def steps(preset: Preset, launch_id: str, fetch: Sequence[int] = ()) -> list[Ste
         where = ", ".join(nodes[rank].label for rank in fetch)
         text = f"on {where}: {fetch_text(preset)}, then look again"
         found.append(Step("fetch", tuple(fetch), text))
+    if replaces:
+        text = f"on {all_of_them}: stop {replaces}, then see that ports and NPUs are free"
+        found.append(Step("stop", every, text))
     put = f"on {all_of_them}: put container.sh and serve.sh into {directory(launch_id)} (0700)"
     found.append(Step("upload", every, put))
     if preset.serve.api_key:

@@ -12,19 +12,21 @@ from wizard.presets import Preset
 from wizard.scripts import render
 
 
-async def make_plan(launch: Launch, *, fetching: bool = False) -> LaunchPlan:
-    """Return the plan of a launch that was not begun; ``fetching``: the image may be fetched.
+async def make_plan(launch: Launch, *, fetching: bool = False, replaces: str = "") -> LaunchPlan:
+    """Return the plan of a launch that was not begun.
+
+    ``fetching``: the image may be fetched; ``replaces``: the launch that is stopped for it.
 
     Raises:
         UsageError: a node's address is not known, so that there are no scripts.
     """
     preset = launch.preset
     survey, remarks, checks = await asyncio.gather(
-        launch.survey(),
+        launch.survey(held=bool(replaces)),
         lint_all(preset, render(preset)),
         asyncio.to_thread(last_checks, preset),
     )
-    return LaunchPlan(preset, launch.launch_id, fetching, survey, tuple(remarks), checks)
+    return LaunchPlan(preset, launch.launch_id, fetching, survey, tuple(remarks), checks, replaces)
 
 
 def last_checks(preset: Preset) -> LastChecks | None:

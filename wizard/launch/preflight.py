@@ -22,6 +22,8 @@ from wizard.troubleshooting.findings import Finding, explain
 CHECKS = frozenset(
     {"ssh", "nic", "runtime", "image", "ports", "npu_idle", "devices", "mounts", "weights", "disk"}
 )
+# what a launch of the preset that still runs holds itself
+HELD = frozenset({"ports", "npu_idle"})
 # without an answer to these nothing can be started; of the others it is said that none came
 _NEEDED = frozenset({"ssh", "runtime", "image", "ports"})
 _TOLD = 3  # problems in one sentence
@@ -110,9 +112,12 @@ class _Nodes:
     remotes: Sequence[Remote]
 
 
-async def look(remotes: Sequence[Remote], preset: Preset) -> PreFlight:
-    """Ask the nodes, all side by side; what is wrong becomes an answer, never an exception."""
-    run = CheckRun.of(_Nodes(remotes), preset, only=CHECKS)
+async def look(remotes: Sequence[Remote], preset: Preset, *, held: bool = False) -> PreFlight:
+    """Ask the nodes, all side by side; what is wrong becomes an answer, never an exception.
+
+    With ``held`` a launch of the preset still runs: what it holds itself is not asked about.
+    """
+    run = CheckRun.of(_Nodes(remotes), preset, only=CHECKS - HELD if held else CHECKS)
     await run.run()
     return PreFlight(preset, make_report(run, preset.name, ignores=preset.ignores))
 

@@ -228,6 +228,11 @@ class Listing:
     containers: list[Container]
     clock: float | None
 
+    def without(self, preset: str) -> Listing:
+        """Return it without the launches of one preset."""
+        others = [c for c in self.containers if not (c.launch and c.preset == preset)]
+        return Listing(others, self.clock)
+
 
 def parse_listing(done: Completed, *, where: str, program: str) -> Listing:
     """Read the answer to :meth:`Runtime.of_preset` or :meth:`Runtime.named`.

@@ -81,8 +81,8 @@ class Look:
         state: the rank's state, or ``stalled`` (no progress for too long), or ``done`` (this node
             has finished its part and waits for the others).
         stage: the phase with its count: ``weights 12 of 163``.
-        elapsed_s: seconds in this phase; of a rank that serves, from container to served; None
-            when there is nothing to measure.
+        elapsed_s: seconds in this phase; of a rank that is done or serves, from its container to
+            there; None when there is nothing to measure.
         typical: how long the phase usually takes.
         detail: more about the stage: GB, time left, or why it failed.
         note: what it waits for, of one that is stalled or done; else "".
@@ -121,7 +121,7 @@ def look(ranks: Sequence[RankSeen], now: float) -> list[Look]:
 def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     phase, theirs = phase_of(rank), now + rank.clock_offset_s
     if rank.state not in ("starting", "running"):
-        served = _served_after(ranks) if rank.state == "ready" else None
+        served = _took(ranks[0], Phase.READY) if rank.state == "ready" else None
         stage = rank.stage if served is None else "serves; start took"
         return Look(rank.rank, rank.host, rank.state, stage, served, None, rank.detail)
     if rank.state == "starting" and rank.stage in ("", IMAGE_STAGE):  # before any phase
@@ -129,13 +129,17 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     began = rank.phases.get(phase)
     elapsed = max(0.0, theirs - began) if began is not None else None
     state, note = rank.state, ""
+    typical = PHASES.get(phase)
     if rank.state == "running" and phase >= Phase.ENGINE:
         state, note = "done", _others_behind(rank, ranks, phase)
+        took = _took(rank, Phase.ENGINE)  # it waits only, however long
+        elapsed, typical = _took(rank, phase) if took is None else took, None
     elif stalled(rank, now):
         state, note = "stalled", waits_for(rank, ranks)
     still = max(0.0, theirs - rank.moved_at) if rank.moved_at else None
-    typical, detail = PHASES.get(phase), _detail(rank)
-    return Look(rank.rank, rank.host, state, rank.stage, elapsed, typical, detail, note, still)
+    return Look(
+        rank.rank, rank.host, state, rank.stage, elapsed, typical, _detail(rank), note, still
+    )
 
 
 def phase_of(rank: RankSeen) -> Phase:
@@ -150,11 +154,12 @@ def stalled(rank: RankSeen, now: float) -> bool:
     return now + rank.clock_offset_s - rank.moved_at >= NO_PROGRESS_S
 
 
-def _served_after(ranks: Sequence[RankSeen]) -> float | None:
-    head = ranks[0].phases
-    if Phase.READY not in head or Phase.CONTAINER not in head:
+def _took(rank: RankSeen, phase: Phase) -> float | None:
+    """Return the seconds from a rank's container to a phase; None when either is not known."""
+    began = rank.phases
+    if Phase.CONTAINER not in began or phase not in began:
         return None
-    return head[Phase.READY] - head[Phase.CONTAINER]
+    return began[phase] - began[Phase.CONTAINER]
 
 
 def _detail(rank: RankSeen) -> str:

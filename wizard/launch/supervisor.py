@@ -26,11 +26,13 @@ from wizard.launch.headstart import RPC_WAIT_S
 from wizard.launch.heartbeat import Heartbeat
 from wizard.launch.loadprobe import LoadProbe
 from wizard.launch.moved import require_same_nodes
+from wizard.launch.lookout import Lookout
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
 from wizard.launch.ports import ports
 from wizard.launch.proofread import proofread
 from wizard.launch.record import Record
+from wizard.launch.restarting import STOPPED, make_sure, told, untouched
 from wizard.launch.runtime import STOP_S, Runtime
 from wizard.launch.seen import INTERVAL_S
 from wizard.launch.serving import ServingProbe
@@ -75,10 +77,14 @@ class Launch(Record):
         """Return the steps to show before confirming; nothing is asked of the nodes."""
         return plan(self.preset, self.launch_id)
 
-    async def survey(self) -> Survey:
-        """Ask the nodes what a start would find there; nothing is changed."""
+    async def survey(self, *, held: bool = False) -> Survey:
+        """Ask the nodes what a start would find there; nothing is changed.
+
+        With ``held``, what a launch of this preset holds there is no matter.
+        """
         scripts = render(self.preset) if is_complete(self.preset) else []
-        return await survey(self._nodes, claims(self.preset, scripts, self.fence), self.preset)
+        wanted = claims(self.preset, scripts, self.fence)
+        return await survey(self._nodes, wanted, self.preset, held=held)
 
     async def refuse(self) -> None:
         """Say before any long work what would make :meth:`start` refuse anyway.
@@ -168,16 +174,42 @@ class Launch(Record):
         with suppress(OSError):
             await asyncio.to_thread(pending.settle, self.preset, range(len(self._nodes)))
 
+    @property
+    def half_started(self) -> bool:
+        """Whether not all of what was made is started, and whoever follows it does that first."""
+        return self._half
+
     async def restart(self) -> None:
         """Stop what runs of this preset, whoever launched it, and start it anew.
 
+        What can be told while it runs is made sure of first; what it holds itself, afterwards.
+
         Raises:
             LaunchError: it could not be stopped wholly; nothing was started then.
-            WizardError: as :meth:`start`.
+            WizardError: as :meth:`start`; says whether what ran was stopped.
         """
+        self.require_supervisable()
+        self.conflict, preset = None, self.preset
+        self.put("starting", "Looking at the nodes; what runs is not stopped yet")
+        sure = make_sure(self._nodes, preset, self.fence, fetch_image=self.fetch_image)
+        try:
+            await Lookout(self._watches, interval_s=self._interval_s).beside(sure)
+        except asyncio.CancelledError:
+            self.put("failed", f"Cancelled. {untouched(preset)}")
+            raise
+        except WizardError as error:
+            why = told(error, untouched(preset))
+            await self._ending().undo(why, made_anything=False)
+            raise why from None
         if problems := await self.stop():
             raise LaunchError(f"not launched anew: {' '.join(problems)}")
-        await self.start()
+        try:
+            await self.start()
+        except (WizardError, asyncio.CancelledError) as error:
+            self.put("failed", f"{self.message} {STOPPED}", self.brief)
+            if isinstance(error, WizardError):
+                raise told(error, STOPPED) from None
+            raise
 
     async def follow(self, *, until_ready: bool = False) -> None:
         """Supervise until the launch fails; with ``until_ready``, until it serves.

@@ -17,7 +17,7 @@ from wizard.launch.node import LaunchNode
 from wizard.launch.preflight import PreFlight
 from wizard.launch.runtime import Container
 from wizard.presets import Preset
-from wizard.wording import ago, spans
+from wizard.wording import ago, npus
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Inhabitant:
     def sentence(self) -> str:
         """Say what it is, what it holds and since when."""
         found = self.container
-        holds = f", holds NPUs {spans(self.npus)}" if self.npus else ""
+        holds = f", holds {npus(self.npus)}" if self.npus else ""
         age = f", made {ago(time.time() - self.since)}" if self.since is not None else ""
         return f"{found.name} ({found.image}, {found.status}): {self.whose}{holds}{age}"
 
@@ -69,16 +69,21 @@ class Survey:
     unknown: dict[int, str] = field(default_factory=dict)
 
 
-async def survey(nodes: Sequence[LaunchNode], claims: Sequence[Claim], preset: Preset) -> Survey:
-    """Ask all nodes side by side; what is wrong becomes part of the answer, no exception."""
+async def survey(
+    nodes: Sequence[LaunchNode], claims: Sequence[Claim], preset: Preset, *, held: bool = False
+) -> Survey:
+    """Ask all nodes side by side; what is wrong becomes part of the answer, no exception.
+
+    With ``held`` a launch of the same preset still runs: what that one holds is not in the way.
+    """
     asked = asyncio.gather(
         *(_inhabitants(node, claim) for node, claim in zip(nodes, claims, strict=True))
     )
-    held = asyncio.gather(
-        *(_holder(node, claim) for node, claim in zip(nodes, claims, strict=True))
+    sought = asyncio.gather(
+        *(_holder(node, claim, held=held) for node, claim in zip(nodes, claims, strict=True))
     )
     found, answers, holders = await asyncio.gather(
-        preflight.look([node.remote for node in nodes], preset), asked, held
+        preflight.look([node.remote for node in nodes], preset, held=held), asked, sought
     )
     running: list[Inhabitant] = []
     unknown: dict[int, str] = {}
@@ -99,16 +104,16 @@ async def _inhabitants(node: LaunchNode, claim: Claim) -> list[Inhabitant] | str
     found = []
     for container in listing.containers:
         # one without any device named may be all of a podman that is privileged, or a web server
-        npus = tuple(sorted(claim.npus & (container.npus or frozenset())))
-        if npus or container.launch or container.name == claim.name:
+        shared = tuple(sorted(claim.npus & (container.npus or frozenset())))
+        if shared or container.launch or container.name == claim.name:
             since = None if container.created_at is None else container.created_at - ahead
-            found.append(Inhabitant(node.state.rank, container, npus, since))
+            found.append(Inhabitant(node.state.rank, container, shared, since))
     return found
 
 
-async def _holder(node: LaunchNode, claim: Claim) -> Holder | None:
+async def _holder(node: LaunchNode, claim: Claim, *, held: bool) -> Holder | None:
     try:
-        await node.refuse_others(claim)
+        await node.refuse_others(claim, but_own_preset=held)
     except Taken as error:
         return error.holder
     except (RemoteError, LaunchError):
