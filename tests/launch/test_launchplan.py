@@ -126,7 +126,7 @@ async def test_a_dry_run_tells_who_is_there_and_what_stands_in_the_way(
         assert (status, coded) == (1, 1)
         assert "Checks: never run" in text
         assert "node 0: training (" in text
-        assert "not one of ours, holds NPUs 4, made just now" in text
+        assert "not one of ours, holds NPU 4, made just now" in text
         assert "web" not in text
         way = text.partition("In the way:")[2]
         assert "Node 0: " in way
