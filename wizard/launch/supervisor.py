@@ -25,8 +25,8 @@ from wizard.launch.gang import GangStart, claims
 from wizard.launch.headstart import RPC_WAIT_S
 from wizard.launch.heartbeat import Heartbeat
 from wizard.launch.loadprobe import LoadProbe
-from wizard.launch.moved import require_same_nodes
 from wizard.launch.lookout import Lookout
+from wizard.launch.moved import require_same_nodes
 from wizard.launch.node import LaunchNode
 from wizard.launch.plan import plan
 from wizard.launch.ports import ports
