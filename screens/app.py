@@ -239,7 +239,7 @@ class WizardApp(App[int]):
         return Confirm(
             "A launch runs on the nodes. It goes on without the wizard, and is found again "
             "when you come back.",
-            (cancel, leave, stop),
+            (leave, cancel, stop),
         )
 
     async def _about_answers(self) -> str:

@@ -206,12 +206,12 @@ async def test_quit_while_it_runs_asks(world: World, open_wizard: Open) -> None:
         world.launch.move("running", "weights")
         await pilot.press("ctrl+q")
         await until(pilot, lambda: "Leave it running" in shown(pilot))
-        await pilot.press("enter")  # Cancel
+        await pilot.press("right", "enter")  # Cancel
         await until(pilot, lambda: "Leave it running" not in shown(pilot))
         assert pilot.app.is_running
         await pilot.press("ctrl+q")
         await until(pilot, lambda: "Leave it running" in shown(pilot))
-        await pilot.press("right", "enter")
+        await pilot.press("enter")
         await until(pilot, lambda: not pilot.app.is_running)
         assert "stop" not in world.launch.calls
 
