@@ -157,13 +157,15 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
     def tell() -> None:
         fetched = []
         for one in look(work.ranks, time.time()):
-            line = f"node {one.rank}: {one.state} {one.stage} {one.detail}".rstrip()
+            line = f"node {one.rank}: {one.state}" + f", {one.stage}" * bool(one.stage)
+            said = one.note or one.detail  # what one that is done waits for says more than that
             if one.stage == IMAGE_STAGE and one.state == "starting":
                 fetched.append(f"node {one.rank}: {one.detail}")
-                line = f"node {one.rank}: {one.state} {one.stage}"
-            if told.get(one.rank) != line + one.note:
-                told[one.rank] = line + one.note
-                note(f"{line}: {one.remark}" if one.note else line)
+                said = ""
+            if told.get(one.rank) != line + said:
+                told[one.rank] = line + said
+                said = one.remark or said  # with a time, which alone is no news
+                note(f"{line}: {said}" if said else line)
         if fetched:
             progress("; ".join(fetched)[: shutil.get_terminal_size().columns - 1])
 

@@ -13,6 +13,7 @@ from wizard.launch.clocks import ask_clock
 from wizard.launch.fence import Fence
 from wizard.launch.lines import LineReader
 from wizard.launch.loadprobe import load_now
+from wizard.launch.logfile import launches_dir
 from wizard.launch.lookback import fetch_signs
 from wizard.launch.moved import other_nodes
 from wizard.launch.node import LaunchNode
@@ -165,7 +166,7 @@ async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
         raise UsageError(
             f"no container of {node.preset} is on {node.state.label}.",
             node=node.state.rank,
-            hint="Launch it first (v32-wizard launch).",
+            hint=f"Launch it first (v32-wizard launch).{_kept()}",
         )
     reader = LineReader(stamps=False)
     async for chunk in node.stream(node.runtime.logs(container.id, follow=follow)):
@@ -173,3 +174,9 @@ async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
             yield clean(line.text).rstrip()
     for line in reader.flush():
         yield clean(line.text).rstrip()
+
+
+def _kept() -> str:
+    """Say where the logs of launches that were followed from here lie, if there are any."""
+    folder = launches_dir()
+    return f" Logs of earlier launches lie in {folder}." if folder.is_dir() else ""
