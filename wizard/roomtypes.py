@@ -81,6 +81,11 @@ class RankLike(RankSeen, Protocol):
         """Why it is not kept, or ""."""
         ...
 
+    @property
+    def log_lost(self) -> bool:
+        """Whether the disk here does not take it."""
+        ...
+
 
 class LaunchLike(Protocol):
     """One launch on all nodes; its state can be read at any time.

@@ -89,6 +89,8 @@ class LogPanel(Vertical):
 
     def _says(self) -> str:
         view, parts = self.view, list[str]()
+        if any(rank.log_lost for rank in self.ranks):  # a full disk, which nobody would look for
+            parts.append("! not kept here, w says why")
         if self._words:
             parts.append(f"“{self._words}”")
         if self._least in _LEVEL_WORDS:

@@ -24,12 +24,14 @@ async def test_a_stage_is_a_line_that_says_each_thing_once(
     head.state = worker.state = "running"
     worker.reach(Stage(Phase.WEIGHTS, "40% of the weights loaded", 65, 163), now)
     head.reach(Stage(Phase.ENGINE, "this node is done, waits for the others"), now)
+    worker.log_problem, worker.log_lost = "/x/node1.log: No space left on device", True
     async with commands._stages(work):
         pass
     assert said == [
         "node 0: done, engine up: this node is done, waits for node 1, which is at "
         "weights 65 of 163",
         "node 1: running, weights 65 of 163: about 18 of 44 GB on each NPU",
+        "node 1: its log is not kept here any more: /x/node1.log: No space left on device",
     ]
 
 

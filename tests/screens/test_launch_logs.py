@@ -154,6 +154,8 @@ async def test_copy_and_where_the_whole_log_is(
         await pilot.press("w")
         await until(pilot, lambda: "The whole log is in /state/launches/x" in shown(pilot))
         world.launch.ranks[0].log_problem = "the disk is full"
+        world.launch.ranks[0].log_lost = True
+        await until(pilot, lambda: "! not kept here" in shown(pilot))
         await pilot.press("o", "w")
         await until(pilot, lambda: "x/node0.log; the disk is full" in words(pilot))
 

@@ -153,6 +153,7 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
     What changes every other second, the fetching of the image, has a line that is overwritten.
     """
     told: dict[int, str] = {}
+    lost: set[str] = set()
 
     def tell() -> None:
         fetched = []
@@ -166,6 +167,10 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
                 told[one.rank] = line + said
                 said = one.remark or said  # with a time, which alone is no news
                 note(f"{line}: {said}" if said else line)
+        for rank in work.ranks:
+            if rank.log_lost and rank.log_problem not in lost:
+                lost.add(rank.log_problem)
+                note(f"node {rank.rank}: its log is not kept here any more: {rank.log_problem}")
         if fetched:
             progress("; ".join(fetched)[: shutil.get_terminal_size().columns - 1])
 

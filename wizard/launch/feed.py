@@ -188,3 +188,4 @@ class LogFeed:
         if self._file is not None:
             self.node.state.log_path = self._file.path
             self.node.state.log_problem = self._file.problem
+            self.node.state.log_lost = self._file.failed

@@ -46,8 +46,8 @@ def parts(path: Path) -> list[Path]:
 class LogFile:
     """Appends to one log file. Of several wizards that follow a launch, the first one writes.
 
-    A disk that is full or a folder that cannot be written is told in ``problem``, once; the launch
-    does not depend on it.
+    A disk that is full or a folder that cannot be written is told in ``problem`` and by ``failed``;
+    the launch does not depend on it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class LogFile:
         self.path = path
         self.problem = ""
         self._head_limit, self._later_limit = head_limit, later_limit
-        self._failed = False
+        self.failed = False
         self._lock = -1
         self._file = -1
         self._size = 0
@@ -74,7 +74,7 @@ class LogFile:
 
     async def open(self) -> None:
         """Open the file for appending, unless it is open; find where it ends."""
-        if not self.writes and not self._failed:
+        if not self.writes and not self.failed:
             self.problem = ""
             await asyncio.to_thread(self._open)
 
@@ -207,7 +207,7 @@ class LogFile:
             self._close()
 
     def _fail(self, error: OSError) -> None:
-        self._failed, self.problem = True, f"{self.path}: {error.strerror or error}"
+        self.failed, self.problem = True, f"{self.path}: {error.strerror or error}"
         self._close()
 
     def _close(self) -> None:

@@ -39,6 +39,7 @@ class RankState:
         log: the tail of its log; the times of its lines are the node's.
         log_path: the whole log in a file here, as the engine gave it; None when none is kept.
         log_problem: why it is not kept there, or "".
+        log_lost: whether the disk here does not take it (any more).
     """
 
     rank: int
@@ -55,6 +56,7 @@ class RankState:
     clock_bound_s: float = math.inf
     log_path: Path | None = None
     log_problem: str = ""
+    log_lost: bool = False
 
     @property
     def label(self) -> str:
