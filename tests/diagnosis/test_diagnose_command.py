@@ -111,6 +111,25 @@ def test_a_folder_stands_for_a_node(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no *.log or *.log.gz in this folder" in capsys.readouterr().err
 
 
+def test_the_folder_that_is_kept_of_a_launch_stands_for_all_nodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files(tmp_path, "only HCCL's codes are in the serve logs")
+    whole = tmp_path / "node1.log"
+    begin, cut, end = whole.read_bytes().partition(b"(Worker_DP1_TP2")  # a long log lies in parts
+    whole.write_bytes(begin)
+    whole.with_suffix(".later.log").write_bytes(cut + end)
+    assert main(["diagnose", str(tmp_path), "--format", "json"]) == 0
+    first = json.loads(capsys.readouterr().out)["causes"][0]
+    assert (first["id"], first["node"]) == ("hccl_root_info_init", 1)
+    plog = tmp_path / "node1" / "debug" / "plog-7_20261120101400000.log"
+    plog.parent.mkdir(parents=True)
+    plog.write_text(by_key(catalogue())["tls_inconsistent_plog"].sample + "\n")
+    assert main(["diagnose", str(tmp_path), "--format", "json"]) == 0
+    first = json.loads(capsys.readouterr().out)["causes"][0]
+    assert (first["id"], first["node"]) == ("tls_inconsistent_plog", 1)
+
+
 def test_the_last_checks_of_a_preset_name_the_npus(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

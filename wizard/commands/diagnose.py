@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
 from wizard.diagnosis.marks import NodeLog
-from wizard.diagnosis.reading import read_file, read_folder, read_stream
+from wizard.diagnosis.reading import read_file, read_folder, read_parts, read_stream
 from wizard.diagnosis.report import to_json, to_text
 from wizard.diagnosis.verdict import diagnose as judge
 from wizard.errors import UsageError
 from wizard.launch.diagnosis import known_of
+from wizard.launch.logfile import parts
 from wizard.presets import load_preset
+
+_NODE_LOG = re.compile(r"node(\d{1,4})\.log")
 
 
 def diagnose(arguments: argparse.Namespace) -> int:
@@ -23,7 +27,7 @@ def diagnose(arguments: argparse.Namespace) -> int:
     known = known_of(load_preset(arguments.preset)) if arguments.preset else None
     logs: list[NodeLog] = []
     for node, name in enumerate(arguments.files):
-        logs += _read(node, name)
+        logs += _read(node, name, alone=len(arguments.files) == 1)
     diagnosis = judge(logs, known)
     if arguments.format == "json":
         print(json.dumps(to_json(diagnosis, arguments.lang), indent=2, ensure_ascii=False))
@@ -32,15 +36,30 @@ def diagnose(arguments: argparse.Namespace) -> int:
     return 0 if diagnosis.cause is not None else 1
 
 
-def _read(node: int, name: str) -> list[NodeLog]:
+def _read(node: int, name: str, *, alone: bool) -> list[NodeLog]:
     try:
         if name == "-":
             return read_stream(node, "-", sys.stdin.buffer)
         path = Path(name)
-        return read_folder(node, path) if path.is_dir() else read_file(node, path)
+        if not path.is_dir():
+            return read_file(node, path)
+        return (_read_launch(path) if alone else []) or read_folder(node, path)
     except (OSError, EOFError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UsageError(
             f"{name}: cannot be read: {why}.",
             hint="Give a log file or a folder of logs per node, node 0 first, or - for stdin.",
         ) from error
+
+
+def _read_launch(folder: Path) -> list[NodeLog]:
+    """Return the logs of all nodes in the folder that the wizard keeps of a launch, else none."""
+    logs: list[NodeLog] = []
+    for path in folder.iterdir():
+        if (match := _NODE_LOG.fullmatch(path.name)) is None:
+            continue
+        node = int(match[1])
+        logs += read_parts(node, str(path), parts(path))
+        for plog in sorted(path.with_suffix("").rglob("plog-*.log")):
+            logs += read_file(node, plog)
+    return sorted(logs, key=lambda log: log.node)
