@@ -7,13 +7,14 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import wizard.simulator
+from tests.launch import fakeengine
 from wizard.cluster import Node
 from wizard.errors import NotPermitted, RemoteError, Unreachable
 from wizard.launch import Launch
@@ -23,6 +24,7 @@ from wizard.scripts import LaunchLabels, NodeScripts, image, served_model
 
 RPC = 13389  # of the guide, on node 0
 TOOLS = Path(__file__).parent / "tools"
+ASKS = Path(wizard.simulator.__file__).parent / "shims" / "tool.sh"
 
 
 async def until(condition: Callable[[], object], *, limit_s: float = 10.0) -> None:
@@ -159,7 +161,9 @@ class FakeNode:
             "HOME": str(self.home),
             "PATH": f"{TOOLS}:{os.environ['PATH']}",
             "FAKE_NODE": str(self.files),
-            "FAKE_PYTHON": sys.executable,
+            "FAKE_TOOL": str(ASKS),
+            "V32_SIM_PORT": str(fakeengine.port()),
+            "V32_SIM_TOKEN": str(self.files),
         }
         return await asyncio.create_subprocess_exec(
             "bash",

@@ -70,8 +70,12 @@ def write_tools(folder: Path) -> None:
             f"import sys; sys.path.append({str(CODE)!r}); sys.argv[0] = {name!r};"
             f" from {module} import main; main()"
         )
-        command = f"exec {shlex.quote(sys.executable)} -I -S -c {shlex.quote(start)}"
-        _program(folder / name, f'#!{bash} -p\n{command} "$@"\n')
+        words = shlex.join([sys.executable, "-I", "-S", "-c", start])
+        if name == "vllm":
+            _program(folder / name, f'#!{bash} -p\nexec {words} "$@"\n')
+        else:
+            engine = (_SHIMS / "docker.sh").read_text() + (_SHIMS / "tool.sh").read_text()
+            _program(folder / name, f"#!{bash} -p\nprogram=({words})\n{engine}")
     (folder / "env.sh").write_text((_SHIMS / "env.sh").read_text())
     real = shlex.quote(shutil.which("date") or "/bin/date")
     _program(folder / "date", f"#!{bash} -p\nreal={real}\n" + (_SHIMS / "date.sh").read_text())
