@@ -39,7 +39,8 @@ async def test_who_crosses_gives_back_and_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     works, fleet = crossing(tmp_path)
-    both, turns, taken = asyncio.Barrier(2), iter([True, False]), set[str]()
+    both, given_back = asyncio.Barrier(2), asyncio.Barrier(2)
+    turns, taken = iter([True, False]), set[str]()
     reserve = LaunchNode.reserve
 
     async def each_takes_its_node_0(node: LaunchNode, claim: Claim) -> None:
@@ -49,7 +50,9 @@ async def test_who_crosses_gives_back_and_one_goes_on(
             await both.wait()
 
     async def one_after_the_other() -> None:
-        if not next(turns):
+        first = next(turns)
+        await given_back.wait()
+        if not first:
             await until(lambda: any(c for n in fleet.nodes for c in n.containers()), limit_s=30)
 
     monkeypatch.setattr(LaunchNode, "reserve", each_takes_its_node_0)
