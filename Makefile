@@ -2,7 +2,7 @@
 #   make demo    the wizard, on the built-in simulated cluster
 #   make test    lint, types and the whole test suite
 # Both create .venv from the hash-pinned lock files on first use.
-.PHONY: demo test bench bench-screen bench-ssh bench-logs lint format lock screenshots clean
+.PHONY: demo test bench bench-screen bench-ssh bench-logs bench-seen lint format lock screenshots clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -43,6 +43,9 @@ bench-ssh: $(VENV)/.dev
 
 bench-logs: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.bench_logs
+
+bench-seen: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks.bench_seen
 
 .PHONY: test-vllm test-vllm-serve test-podman lint-flags
 # Opt-in: vLLM's own parser and configuration on every generated script. Needs uv and installs vLLM

@@ -13,7 +13,7 @@ from screens.widgets.palette import COLOURS, plain
 from wizard.launch.stages import Look, clock, usual
 
 _ORDER = {"failed": 0, "unreachable": 1, "stalled": 2, "aborted": 3}
-_HOST, _STATE, _STAGE = 15, 13, 22  # columns
+_HOST, _STATE, _STAGE = 15, 14, 21  # columns
 _WIDE = 120
 _ENDED = frozenset({"failed", "unreachable", "aborted", "stopped", "pending"})
 

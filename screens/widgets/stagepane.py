@@ -10,7 +10,7 @@ from screens.widgets.palette import COLOURS, plain
 from wizard.launch.durations import PHASES
 from wizard.launch.metrics import EngineLoad, Load
 from wizard.launch.progress import Phase
-from wizard.launch.stages import RankSeen, clock, history, phase_of, usual
+from wizard.launch.stages import RankSeen, clock, history, usual
 
 WIDTH = 46
 
@@ -47,7 +47,7 @@ def stage_lines(rank: RankSeen, now: float) -> list[Content]:
         often = usual(typical) if typical is not None else ""
         if running:
             sign, style = glyph("running"), f"bold {COLOURS['running']}"
-        elif phase <= phase_of(rank) and seconds is None:
+        elif phase in rank.phases and seconds is None:
             over = phase >= Phase.ENGINE
             sign = glyph("done") if over else glyph("stopped")
             style = COLOURS["done"] if over else COLOURS["stopped"]

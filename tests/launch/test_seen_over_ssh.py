@@ -66,7 +66,7 @@ async def test_a_worker_that_falls_silent_while_node_0_loads_is_seen_and_comes_b
         await until(lambda: "RPC port 13389" in worker.detail, limit_s=LIMIT_S)
         ways[1].fall_silent()
         await until(lambda: worker.state == "unreachable", limit_s=LIMIT_S)
-        assert worker.detail == "out of reach for 0.5 s; tried on"
+        assert worker.detail.startswith("no answer since ")
         assert (work.state, task.done()) == ("starting", False)  # nothing is ended on a guess
         ways[1].speak()
         await until(lambda: worker.state == "starting", limit_s=LIMIT_S)

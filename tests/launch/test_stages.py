@@ -134,3 +134,8 @@ def test_every_sign_has_its_mark() -> None:
             assert bool(marked(line.text)) >= known, line.text
             read.update(marked(line.text))
     assert len(read) >= 10  # real logs hold about half of them
+
+
+def test_a_container_that_waits_to_be_started_has_no_phase_behind_it() -> None:
+    waiting = RankState(1, "10.0.0.12", state="starting", stage="container")
+    assert history(waiting, 1000.0)[0] == (Phase.CONTAINER, None, False)

@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from wizard.errors import CommandTimeout, RemoteError
-from wizard.launch.seen import ANSWER_S, INTERVAL_S
+from wizard.launch.seen import ANSWER_S, INTERVAL_S, no_answer
 from wizard.launch.shownrank import ShownRank
 from wizard.launch.watch import NodeWatch
 from wizard.remote.api import Remote
@@ -75,7 +75,7 @@ async def keep_in_touch(rank: ShownRank, remote: Remote, *, interval_s: float = 
         try:
             await remote.answer(timeout_s=ANSWER_S)
         except CommandTimeout:
-            why = f"out of reach for {ANSWER_S:g} s; tried on"
+            why = no_answer()
         except RemoteError as error:
             why = f"{error.message} Tried on."
         if not why:

@@ -294,8 +294,8 @@ def history(rank: RankSeen, now: float) -> list[tuple[Phase, float | None, bool]
             continue
         start = began.get(phase)
         later = [at for other, at in began.items() if other > phase]
-        if start is None:
-            found.append((phase, 0.0, False))
+        if start is None:  # the current one has not begun, an earlier one left no sign
+            found.append((phase, None if phase == current else 0.0, False))
         elif later:
             found.append((phase, max(0.0, min(later) - start), False))
         else:

@@ -18,7 +18,7 @@ from wizard.launch.logfile import log_path
 from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase
 from wizard.launch.runtime import Container, Listing
-from wizard.launch.seen import ANSWER_S, INTERVAL_S
+from wizard.launch.seen import ANSWER_S, INTERVAL_S, no_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,11 @@ class NodeWatch:
 
     def _late(self, there: asyncio.Task[None]) -> None:
         """No answer in time: of the node, or of its engine alone."""
+        if self.node.away:  # it was told since when
+            return
         alive = there.done() and not there.cancelled() and there.exception() is None
         who = f"the node answers, {self.node.runtime.program} does not: " if alive else ""
-        self._out_of_reach(f"{who}no answer for {ANSWER_S:g} s; asked on", engine=alive)
+        self._out_of_reach(no_answer(who), engine=alive)
 
     def _out_of_reach(self, why: str, *, engine: bool = False) -> None:
         if self.death is None:
