@@ -9,6 +9,7 @@ import signal
 import time
 
 import pytest
+from asyncssh import SSHClientChannel
 from remote_lab import Lab, processes, wait_for
 
 from wizard.errors import CommandTimeout, ConnectionLost
@@ -80,6 +81,30 @@ async def test_cancelling_ends_a_command_that_never_reads_its_stdin(one: SSHFlee
     with pytest.raises(asyncio.CancelledError):
         await task
     await wait_for(lambda: not processes(f"sleep\0{marker}"))
+
+
+async def test_cancelled_while_it_is_opened_no_channel_stays(
+    lab: Lab, one: SSHFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.remotes[0].run("true")
+    opened, asked, ask = (
+        len(lab.servers[0].commands),
+        asyncio.Event(),
+        SSHClientChannel._make_request,
+    )
+
+    async def noted(self: SSHClientChannel[bytes], request: bytes, *words: bytes) -> bool | None:
+        asked.set()
+        return await ask(self, request, *words)
+
+    monkeypatch.setattr(SSHClientChannel, "_make_request", noted)
+    task = asyncio.create_task(one.remotes[0].run("true"))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await wait_for(lambda: len(lab.servers[0].commands) > opened)
+    await wait_for(lambda: lab.servers[0].running == 0)
 
 
 async def test_output_is_bounded_while_it_is_drained(one: SSHFleet) -> None:

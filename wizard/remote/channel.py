@@ -46,9 +46,15 @@ class ExecChannel(asyncssh.SSHClientSession[bytes]):
             asyncssh.ChannelOpenError: the node refused another session; nothing was started.
         """
         session = cls(sink)
-        channel, _ = await connection.create_session(
-            lambda: session, command, encoding=None, request_pty=False
+        opening = asyncio.ensure_future(
+            connection.create_session(lambda: session, command, encoding=None, request_pty=False)
         )
+        try:
+            channel, _ = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # half open, it would stay on the node for as long as the connection
+            opening.add_done_callback(_close)
+            raise
         session._channel = channel
         for piece in stdin:
             if isinstance(piece, SecretStr):  # never in a variable that a traceback shows
@@ -111,3 +117,13 @@ class ExecChannel(asyncssh.SSHClientSession[bytes]):
             self._linger.cancel()
         if self._channel is not None:
             self._linger = asyncio.get_running_loop().call_later(delay_s, self._channel.close)
+
+
+def _close(
+    opening: asyncio.Future[
+        tuple[asyncssh.SSHClientChannel[bytes], asyncssh.SSHClientSession[bytes]]
+    ],
+) -> None:
+    """Close a channel that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[0].close()
