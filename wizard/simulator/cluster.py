@@ -21,6 +21,7 @@ from wizard.simulator import janitor, tree
 from wizard.simulator.containers import images
 from wizard.simulator.containers.daemon import Daemon
 from wizard.simulator.devices import make_device
+from wizard.simulator.holds import Hold
 from wizard.simulator.scenario import check_fits, load_scenario
 from wizard.simulator.sshd import NodeServer, write_known_hosts
 from wizard.simulator.state import NIC, SimNode, World
@@ -225,6 +226,10 @@ class SimulatedCluster:
         for path in filter(None, (self.preset_path, self._preset_out)):
             with open(path, "w", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
                 file.write(text)
+
+    def hold(self, rank: int, at: str) -> Hold:
+        """Hold on a node whatever comes to a place (see :mod:`wizard.simulator.holds`)."""
+        return self.world.holds.put(rank, at)
 
     # --- the end ---------------------------------------------------------------------------
 

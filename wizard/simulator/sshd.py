@@ -238,7 +238,8 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         self._owner.sessions -= 1
         self._may_write.set()
         process = self._process
-        if process is None:
+        if process is None:  # it is being started: it must not wait for input for ever
+            self._early.append(None)
             return
         self._feed(None)
         if process.returncode is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wizard.cluster import Series
+from wizard.simulator.holds import Holds
 from wizard.simulator.scenario import PairFault, Scenario
 from wizard.simulator.traits import Traits
 
@@ -112,6 +113,7 @@ class World:
     speed: float
     nodes: list[SimNode]
     random: random.Random = field(default_factory=lambda: random.Random(32))  # noqa: S311
+    holds: Holds = field(default_factory=Holds)
 
     async def pause(self, seconds: float) -> None:
         """Let ``seconds`` of simulated time pass: that, divided by the run's speed."""

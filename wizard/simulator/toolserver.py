@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from wizard.simulator import hccn
+from wizard.simulator.holds import STAGE
 from wizard.simulator.hosttools import HOST_TOOLS
 from wizard.simulator.npu_smi import npu_smi
 from wizard.simulator.state import Output, SimNode, World
@@ -45,6 +47,18 @@ class Call:
         data = path.encode()
         self.writer.write(b"%s %d\n" % (b"f" if path else b"i", len(data)) + data)
         await self.writer.drain()
+
+    async def while_there(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do a long work as long as the caller is there; it must not be sending anything."""
+        task = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(self.reader.read(1))
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not task.done():
+                task.cancel()
+        await task
 
     async def _frame(self, kind: bytes, data: bytes) -> None:
         if data:
@@ -138,6 +152,9 @@ class ToolServer:
             return npu_smi(world, node, call.argv, self._users(node))
         if call.tool == "vllm-facts":
             return Output(json.dumps(self._facts(node)))
+        if call.tool == "vllm-hold":
+            await world.holds.wait(node.rank, STAGE + call.argv[0])
+            return Output()
         if call.tool in HOST_TOOLS:
             return HOST_TOOLS[call.tool](world, node, call.argv)
         return Output(stderr=f"{call.tool}: command not found\n", code=127)
@@ -177,5 +194,6 @@ class ToolServer:
             "token": timing.token,
             "slow": node.slow,
             "rpc_blocked": self.world.scenario.node_fault(node.rank).rpc is not None,
+            "held": self.world.holds.stages(node.rank),
             "fault": None if fault is None else {"at": fault.at, "does": fault.does},
         }

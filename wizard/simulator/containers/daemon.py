@@ -52,6 +52,10 @@ class Daemon:
 
     async def command(self, call: Call) -> int:
         """Carry out one docker command; return its exit code."""
+        if (at := call.argv[1] if len(call.argv) > 1 else "") and self.world.holds.of(
+            call.node.rank, at
+        ):  # a client that is killed meanwhile has asked for nothing
+            await call.while_there(self.world.holds.wait(call.node.rank, at))
         drop = next((d for d in self._drops if _meant(d, call)), None)
         if drop is None:
             return await self._command(call)

@@ -5,13 +5,11 @@ What they print, and on which stream, is what docker 20.10 and podman 4.3 really
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import io
 import json
 import tarfile
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from wizard.simulator.containers import images
 from wizard.simulator.containers.options import SAYS, Options, Refused
@@ -35,7 +33,8 @@ async def pull(world: World, call: Call, o: Options) -> int:
     if not podman:
         says, code = SAYS, 1
     send = call.err if podman else call.out
-    await _while_wanted(call, fetch(world, call, o.rest[0], send, says, code))
+    # the engine gives up with its client
+    await call.while_there(fetch(world, call, o.rest[0], send, says, code))
     last = images.identity(o.rest[0]).removeprefix("sha256:") if podman else o.rest[0]
     await call.out(f"{last}\n".encode())
     return 0
@@ -162,16 +161,3 @@ def _broken(*, podman: bool) -> Refused:
     )
     lines.append(" * docker-archive: loading tar component manifest.json: unexpected EOF")
     return Refused("Error: " + "\n".join(lines), 125)
-
-
-async def _while_wanted(call: Call, work: Coroutine[Any, Any, None]) -> None:
-    """Do a long work as long as its caller is there: the engine gives up with its client."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(call.reader.read(1))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-    await task

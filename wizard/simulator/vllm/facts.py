@@ -23,17 +23,29 @@ class Facts:
         self.beat_s: float = 10 / speed  # between two lines of one who waits
         self.rpc_blocked: bool = data["rpc_blocked"]  # packets to node 0's RPC port get lost
         self._fault: dict[str, str] = data["fault"] or {}
+        self._held: list[str] = data["held"]
 
     def fault(self, stage: str) -> str:
         """Return what the scenario does to us at a stage, "" for nothing."""
         return self._fault.get("does", "") if self._fault.get("at") == stage else ""
 
+    def wait_at(self, stage: str) -> None:
+        """Wait at a stage for as long as we are held there."""
+        if stage in self._held:
+            _call("vllm-hold", stage)
+
 
 def ask() -> Facts:
-    """Ask the simulator, by the protocol of the shims (``shims/tool.sh``)."""
+    """Ask the simulator."""
+    return Facts(json.loads(_call("vllm-facts")))
+
+
+def _call(tool: str, *arguments: str) -> bytes:
+    """Call the simulator, by the protocol of the shims (``shims/tool.sh``); return its answer."""
     environment = os.environ
     peer = socket.create_connection(("127.0.0.1", int(environment["V32_SIM_PORT"])))
-    fields = [environment["V32_SIM_TOKEN"], "vllm-facts", os.getcwd(), "0"]
+    number = str(len(arguments))
+    fields = [environment["V32_SIM_TOKEN"], tool, os.getcwd(), number, *arguments]
     peer.sendall(b"".join(os.fsencode(field) + b"\0" for field in fields))
     text = b""
     with peer, peer.makefile("rb") as stream:
@@ -43,4 +55,4 @@ def ask() -> Facts:
                 break
             data = stream.read(int(count))
             text += data if kind == b"o" else b""
-    return Facts(json.loads(text))
+    return text

@@ -88,6 +88,7 @@ class Serve:
             try:
                 front_end = FrontEnd(facts.address, options.data_parallel_rpc_port)
                 self.core.log("core.py:644", "Waiting for init message from front-end.")
+                self._stage("handshake")
                 front_end.gather(options, self.local)
             except RanksError as error:
                 self._die(str(error))
@@ -212,6 +213,7 @@ class Serve:
             f"rank {rank} in world size {world} is assigned as DP rank {self.first}, "
             "PP rank 0, TP rank 0, EP rank 0",
         )
+        self._stage("ranks")
         started = time.monotonic()
         self._load(model, world)
         self.npu.log("kv_cache_utils.py:1087", "GPU KV cache size: 122,880 tokens")
@@ -244,6 +246,8 @@ class Serve:
                 f"{done}/{shards} [{_clock(spent)}<{left}, {rate}]",
                 end=True,  # vLLM's format of this bar ends with a newline
             )
+            if step == _STEPS // 2:
+                self._stage("shards")
             if step < _STEPS:
                 time.sleep(total_s / _STEPS)
         # The real one reads the index only to pass over files that it does not name, and misses
@@ -283,11 +287,13 @@ class Serve:
                     "torchair_model_runner.py:171",
                     f"Batchsize {size} is compiled successfully: {done}/{len(sizes)}.",
                 )
+            self._stage("capture")
             return
         for percent in (0, 33, 66, 100):
             bar = f"Capturing ACL graphs (mixed prefill-decode): {percent:3d}%"
             self.npu.bar(f"{bar}|          | {percent // 33}/3", end=percent == 100)
             time.sleep(total_s / 4)
+        self._stage("capture")
         self.npu.log("model_runner_v1.py:3017", f"Graph capturing finished in {total_s:.0f} secs")
 
     # -- serving
@@ -299,14 +305,14 @@ class Serve:
         front.plain("INFO:     Waiting for application startup.")
         server = Server(bound, self.options, self.facts.token_s, stuck, front)
         front.plain("INFO:     Application startup complete.")
-        if self.facts.fault("serving"):
-            self._stage("serving")
+        self._stage("serving")
         server.serve_forever()
 
     # -- failing
 
     def _stage(self, name: str) -> None:
-        """Do what the scenario wants of us at this stage."""
+        """Do what the scenario wants of us at this stage, once we are not held at it."""
+        self.facts.wait_at(name)
         does = self.facts.fault(name)
         if does == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
