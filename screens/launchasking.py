@@ -16,6 +16,7 @@ from wizard.roomtypes import LaunchLike
 from wizard.session import Session
 
 _ENDED = frozenset({"exited", "dead", "stopped"})  # words of the engines
+_UNSTARTED = "It was made there and not started: its wizard is at it, or has ended."
 _REMOVING = "It does not run there any more. Its logs are kept on the node when it is removed."
 
 
@@ -93,6 +94,7 @@ class LaunchAsking(StepScreen):
             ("restart", f"{'Remove' if ended else 'Stop'} it and launch anew", "error"),
         )
         what = _REMOVING if ended else "Stopping it takes the model from its users."
+        what = _UNSTARTED if holder.unstarted else what
         question = f"{holder.sentence()}\n\n{what}"
         answer = await self.app.push_screen_wait(Confirm(question, answers))
         if answer == "restart":
@@ -106,7 +108,7 @@ class LaunchAsking(StepScreen):
                 self.failed(error)
                 return
             if not found:
-                self.say("It does not run any more: launch again.", "warn")
+                self.say("It cannot be followed: launch again.", "warn")
         launch = self.session.launch
         if launch is not None and answer in ("attach", "restart"):
             await self.show_launch(launch)

@@ -193,6 +193,7 @@ def known_presets(session: Session) -> list[Preset]:
 def of(one: RunningLaunch) -> str:
     """Return what is known of a launch: ``runs on 2 nodes, since 12:03, 5 hours ago``."""
     words = f"runs on {one.nodes} {'node' if one.nodes == 1 else 'nodes'}"
+    words += f", not started on {one.waiting}" if one.waiting else ""
     words += f", launched by {one.owner}" if one.owner else ""
     if one.since is None:
         return words

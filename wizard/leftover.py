@@ -18,7 +18,10 @@ def left_over(session: Session) -> bool:
     launch = session.launch
     if launch is None or launch.state != "failed" or session.launch_active:
         return False
-    return bool(session.stop_error) or any(rank.state in _HOLDING for rank in launch.ranks)
+    return bool(session.stop_error) or any(
+        rank.state in _HOLDING or (rank.state == "pending" and rank.container)
+        for rank in launch.ranks
+    )
 
 
 def stoppable(session: Session) -> bool:

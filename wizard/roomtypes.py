@@ -67,6 +67,11 @@ class RankLike(RankSeen, Protocol):
     """One node of a launch, with its log."""
 
     @property
+    def container(self) -> str:
+        """Id of its container, or ""."""
+        ...
+
+    @property
     def log(self) -> LogBuffer:
         """The tail of its serve log."""
         ...

@@ -49,7 +49,7 @@ async def launch(arguments: argparse.Namespace) -> int:
         if choice == "attach":
             if not await work.attach():
                 raise _ended(work)
-            return await _follow(work, arguments)
+            return await _follow(work, arguments, begin=work.finish)
         old = whose(work) if choice == "restart" else ""
         with left_running(work, replaced=bool(old)):
             work = await _prepared(fleet, preset, arguments, replaces=old)

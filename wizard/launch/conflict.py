@@ -37,6 +37,7 @@ class Holder:
         since: when it was made, epoch seconds by this machine's clock; None when unknown.
         npus: the NPUs that both want.
         ended: whether it ran and does not any more.
+        unstarted: whether it was made and never started.
     """
 
     what: What
@@ -51,6 +52,7 @@ class Holder:
     since: float | None = None
     npus: tuple[int, ...] = ()
     ended: bool = False
+    unstarted: bool = False
 
     def age(self) -> str:
         """Say since when: ``since 2026-11-25 00:31:07 (4 minutes ago)``; "" when unknown."""
@@ -93,6 +95,12 @@ def hint_of(holder: Holder) -> str:
         return (
             f"It has ended: read why (v32-wizard logs {holder.preset}), then launch anew "
             f"(--restart) or clear it away (v32-wizard stop {holder.preset})."
+        )
+    if holder.what == "preset" and holder.unstarted:
+        return (
+            "It was made and not started: its wizard is at it, or has ended. Attach to it "
+            "(--attach) to have it finished where every node has its container, or launch anew "
+            f"(--restart), or clear it away (v32-wizard stop {holder.preset})."
         )
     return _HINTS[holder.what]
 
@@ -187,4 +195,5 @@ def _holder(
         since,
         tuple(sorted(npus)),
         not (container.running or container.unstarted),
+        container.unstarted,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from wizard import scriptdiffs
 from wizard.errors import RemoteError
-from wizard.launch.node import LAUNCHES, directory
+from wizard.launch.node import LAUNCHES, directory, labelled
 from wizard.launch.runtime import home_path
 from wizard.patchkeys import SCRIPTS
 from wizard.presets import Preset
@@ -19,7 +19,6 @@ from wizard.scriptlines import (
     CONTAINER,
     LABEL_NODES,
     LABEL_OWNER,
-    LABEL_PRESET,
     LABEL_TOKEN,
     LaunchLabels,
 )
@@ -107,8 +106,6 @@ def command(preset: str) -> str:
 
     Launch ids begin with their time, so that the names sort by age.
     """
-    # a preset's name holds letters, digits and . _ - alone
-    label = f"{LABEL_PRESET}={preset}".replace(".", "[.]")
     names = " ".join(SCRIPTS)
     return f"""cd {home_path(LAUNCHES)} 2>/dev/null || exit 0
 seen=0
@@ -116,7 +113,7 @@ for launch in $(LC_ALL=C ls -1r); do
   case $launch in *[!A-Za-z0-9_.-]*) continue ;; esac
   seen=$((seen + 1))
   [ "$seen" -le {_NEWEST} ] || break
-  grep -Eqs "{label}([ '\\"]|\\$)" "$launch/{SCRIPTS[0]}" || continue
+  {labelled(preset)} "$launch/{SCRIPTS[0]}" || continue
   echo "$launch"
   for name in {names}; do
     [ -f "$launch/$name" ] || continue

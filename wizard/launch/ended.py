@@ -25,11 +25,13 @@ async def look_back(
     nodes: Sequence[LaunchNode],
     watches: Sequence[NodeWatch],
     *,
+    left: str = "",
     logs_s: float = LOGS_S,
 ) -> None:
-    """Read what is left of a launch none of whose containers runs, and put the record to failed.
+    """Read what is left of a launch that has ended, and put the record to failed.
 
-    The first to end is taken for the cause, as if it had been seen.
+    The first to end is taken for the cause, as if it had been seen. ``left`` says what is there
+    still, when it is not all.
     """
     await asyncio.gather(*(watch.ask() for watch in watches))
     first = first_to_fail(watches)
@@ -46,9 +48,8 @@ async def look_back(
         record.ranks, record.preset, dead=[rank], plogs=plogs.paths
     )
     said = f"it ended while nobody followed it: {first.node.state.label} {_how(first.death)}"
-    record.put(
-        "failed", " ".join([said + why(record.diagnosis, rank), *plogs.problems]), f"{said}."
-    )
+    rest = [*plogs.problems, *filter(None, [left])]
+    record.put("failed", " ".join([said + why(record.diagnosis, rank), *rest]), f"{said}.")
 
 
 def _how(death: Death) -> str:

@@ -153,10 +153,12 @@ class Ending:
             message = _CANCELLED + ("." if problems else "; nothing of it is left.")
         self._record.put("failed", " ".join([message, *problems]))
 
-    async def drop_key(self) -> None:
-        """Remove an API key that serve.sh has not taken; best effort."""
+    async def drop_key(self, *, every: bool = False) -> None:
+        """Remove an API key that serve.sh has not taken, of whatever launch; best effort."""
         with suppress(RemoteError):  # out of reach: named already
             await self._nodes[0].drop_key()
+            if every:
+                await self._nodes[0].drop_keys()
 
 
 def blame(node: LaunchNode, problem: str) -> None:

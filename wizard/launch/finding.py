@@ -22,12 +22,13 @@ LIMIT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class RunningLaunch:
-    """A launch that runs.
+    """A launch that runs, or was made and not started.
 
     Attributes:
         preset: what it was launched from.
         launch_id: its id.
         nodes: on how many of the preset's nodes its container runs.
+        waiting: on how many it was made and never started.
         since: when the first of them was started, by the node's clock; None when not known.
         owner: who launched it, ``user@host``, or "".
     """
@@ -37,6 +38,7 @@ class RunningLaunch:
     nodes: int
     since: float | None
     owner: str = ""
+    waiting: int = 0
 
 
 async def find_running(
@@ -66,10 +68,13 @@ async def find_running(
     if len(errors) == len(answers):
         raise errors[0]
     newest = report.newest(answers)
-    if newest is None or not newest.running:
+    if newest is None:
         return None
     found = [c for one in answers if isinstance(one, list) for c in one]
-    its = [c for c in found if c.launch == newest.launch and c.running]
-    began = [c.started_at for c in its if c.started_at is not None]
-    since = min(began, default=None)
-    return RunningLaunch(preset, newest.launch, len(its), since, newest.owner)
+    its = [c for c in found if c.launch == newest.launch]
+    run = [c for c in its if c.running]
+    waiting = sum(c.unstarted for c in its)
+    if not run and not waiting:
+        return None
+    since = min((c.started_at for c in run if c.started_at is not None), default=None)
+    return RunningLaunch(preset, newest.launch, len(run), since, newest.owner, waiting)

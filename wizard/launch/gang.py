@@ -99,6 +99,8 @@ class GangStart:
             await nodes[0].put_key(key)
         self._tell("creating the container")
         await reserve_all(nodes, wanted)
+        if preset.serve.api_key:  # now that no other launch of the preset can begin
+            await nodes[0].drop_keys()
         await self._start()
 
     async def _start(self) -> None:

@@ -6,6 +6,7 @@ token, so that it is simply done again (ssh.md, "Supervising").
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
@@ -27,7 +28,7 @@ from wizard.launch.runtime import (
 from wizard.launch.state import RankState
 from wizard.remote.api import Completed, Remote
 from wizard.remote.text import clean
-from wizard.scriptlines import KEY_DIRECTORY, KEY_FILE
+from wizard.scriptlines import CONTAINER, KEY_DIRECTORY, KEY_FILE, LABEL_PRESET
 
 LAUNCHES = "~/.v32-wizard/launches"
 
@@ -35,6 +36,13 @@ LAUNCHES = "~/.v32-wizard/launches"
 def directory(launch_id: str) -> str:
     """Return the directory of a launch on every node."""
     return f"{LAUNCHES}/{launch_id}"
+
+
+def labelled(preset: str) -> str:
+    """Return the shell's words that ask of a container.sh, named next, whether it is a preset's."""
+    # a preset's name holds letters, digits and . _ - alone
+    label = f"{LABEL_PRESET}={preset}".replace(".", "[.]")
+    return f"""grep -Eqs "{label}([ '\\"]|\\$)\""""
 
 
 class LaunchNode(NodeEngine):
@@ -97,6 +105,20 @@ class LaunchNode(NodeEngine):
         """Remove an API key that no serve.sh has taken; best effort."""
         file = f"{home_path(self._directory)}/{KEY_DIRECTORY}/{KEY_FILE}"
         await self.run(f"rm -f {file}", QUICK_S, patience_s=0.0)
+
+    async def drop_keys(self) -> None:
+        """Remove the API keys of all other launches of the preset that no serve.sh has taken.
+
+        Their wizards were killed, or lost the container's name to this launch.
+        """
+        command = f"""cd {home_path(LAUNCHES)} 2>/dev/null || exit 0
+for file in */{KEY_DIRECTORY}/{KEY_FILE}; do
+  launch=${{file%%/*}}
+  [ -f "$file" ] && [ "$launch" != {shlex.quote(self.fence.launch_id)} ] || continue
+  {labelled(self.preset)} "$launch/{CONTAINER}" && rm -f "$file"
+done
+"""
+        await self.run(command, QUICK_S)
 
     async def reserve(self, claim: Claim) -> None:
         """Create the container, unless this launch has it already.

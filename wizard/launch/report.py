@@ -18,6 +18,7 @@ from wizard.launch.lookback import fetch_signs
 from wizard.launch.moved import other_nodes
 from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase, StageParser
+from wizard.launch.remains import advice
 from wizard.launch.runtime import Container
 from wizard.launch.serving import serves_now
 from wizard.launch.stages import look
@@ -73,9 +74,10 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
     answers = await ask_all(nodes)
     last = newest(answers)
     launch_id = last.launch if last else ""
-    found = tuple(_status(n, a, launch_id) for n, a in zip(nodes, answers, strict=True))
+    found = parts(nodes, answers, launch_id)
     mine = [held_by(Fence.of(last), answer) for answer in answers] if last else []
-    remark = other_nodes(mine, [node.state.host for node in nodes], preset.name)
+    hosts = [node.state.host for node in nodes]
+    remark = other_nodes(mine, hosts, preset.name) or advice(found, preset.name)
     serving = all(node.state == "running" for node in found)
     serving = serving and await serves_now(nodes[0].remote, preset)
     load = None
@@ -139,6 +141,13 @@ _RANK_STATES = {
     **{"running": "running", "created": "starting", "configured": "starting", "paused": "paused"},
     **{"unreachable": "unreachable", "absent": "pending", "unknown": "unreachable"},
 }
+
+
+def parts(
+    nodes: Sequence[LaunchNode], answers: Sequence[Answer], launch_id: str
+) -> tuple[NodeStatus, ...]:
+    """Return what each node has of one launch."""
+    return tuple(_status(n, a, launch_id) for n, a in zip(nodes, answers, strict=True))
 
 
 def _status(node: LaunchNode, answer: Answer, launch_id: str) -> NodeStatus:

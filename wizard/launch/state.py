@@ -130,7 +130,7 @@ class StatusReport:
     nodes: tuple[NodeStatus, ...]
     load: Load | None = None
     pending: tuple[Pending, ...] = ()  # stops that were not done, from here
-    remark: str = ""  # that the launch was made for other nodes than the preset names now
+    remark: str = ""  # of a launch made for other nodes than the preset names, or there in parts
 
     @property
     def exit_status(self) -> int:

@@ -16,7 +16,7 @@ from wizard import apikey
 from wizard.deviations import unsupervisable
 from wizard.discovery import is_complete
 from wizard.errors import LaunchError, UsageError, WizardError
-from wizard.launch import pending, report
+from wizard.launch import pending, remains, report
 from wizard.launch.conflict import Taken
 from wizard.launch.ended import look_back
 from wizard.launch.ending import Ending, blame
@@ -45,6 +45,8 @@ from wizard.launch.watch import NodeWatch
 from wizard.presets import Preset
 from wizard.remote.api import Fleet
 from wizard.scripts import NodeScripts, render
+
+_ALL_RUN = "All nodes run; waiting until the model is served"
 
 
 class Launch(Record):
@@ -138,13 +140,18 @@ class Launch(Record):
             await self._undo(gang, error, made_anything=gang.made_anything)
             raise
         await self._settled()
-        self.put("waiting", "All nodes run; waiting until the model is served")
+        self.put("waiting", _ALL_RUN)
 
-    async def _finish_start(self) -> None:
+    async def finish(self) -> None:
         """Start what another wizard made and did not start: it was killed, or is still at it.
 
         Cancelling leaves everything as it is.
+
+        Raises:
+            WizardError: as :meth:`start`.
         """
+        if not self._half:
+            return
         gang = self._gang()
         try:
             await gang.go_on()
@@ -152,6 +159,7 @@ class Launch(Record):
             await self._undo(gang, error, made_anything=True)
             raise
         self._half = False
+        self.put("waiting", _ALL_RUN)
 
     async def _undo(self, gang: GangStart, error: BaseException, *, made_anything: bool) -> None:
         self.diagnosis = gang.failure.diagnosis
@@ -223,8 +231,7 @@ class Launch(Record):
         """
         if self.state not in ("waiting", "ready"):
             raise LaunchError(f"nothing to follow: this launch is {self.state}.")
-        if self._half:
-            await self._finish_start()
+        await self.finish()
         probe = ServingProbe(
             self._nodes[0].remote, self.preset, self.touch, interval_s=self._interval_s
         )
@@ -241,7 +248,7 @@ class Launch(Record):
         """Find a launch of this preset that runs; take it over. Return whether there is one.
 
         One that has ended while nobody followed it is read, so that why it failed is known here;
-        nothing of it is changed.
+        of one that is there in parts only it is said what and where. Nothing of them is changed.
 
         Raises:
             RemoteError, LaunchError: no node at all could be asked; or the launch that runs was
@@ -258,24 +265,30 @@ class Launch(Record):
         mine = [report.held_by(fence, answer) for answer in answers]
         there = [found for found in mine if found is not None]
         half = len(there) == len(mine) and any(found.unstarted for found in there)
-        runs = container.running or half
-        if not runs and all(found.unstarted for found in there):
-            return False
         hosts = [node.state.host for node in self._nodes]
         require_same_nodes(mine, hosts, self.preset.name)
+        has = report.parts(self._nodes, answers, fence.launch_id)
+        torn = remains.headless(has) or remains.unmade(has)
         self._adopt(fence)
         self.found = True
         # where one has ended already, following says so: it is not started a second time
         self._half = half and all(found.running or found.unstarted for found in there)
         self.started_at = container.started_at or time.time()
         self._watches = self._new_watches(found=True)
-        for node, answer, found in zip(self._nodes, answers, mine, strict=True):
-            node.state.container = found.id if found is not None else ""
-            node.put("pending", "container", "")
+        for node, answer, one in zip(self._nodes, answers, mine, strict=True):
+            node.state.container = one.id if one is not None else ""
+            if torn and one is not None:
+                node.put("running" if one.running else "pending", "container", one.status)
+            else:
+                node.put("pending", "" if torn else "container", "")
             if isinstance(answer, Exception):
                 node.out_of_reach(str(answer), engine=isinstance(answer, LaunchError))
-        if not runs:
-            await look_back(self, self._nodes, self._watches)
+        if torn and all(found.running or found.unstarted for found in there):
+            self.put("failed", remains.told(has, self.preset.name, self.launch_id, container.owner))
+            return False
+        if torn or not (container.running or half):
+            left = remains.advice(has, self.preset.name)
+            await look_back(self, self._nodes, self._watches, left=left)
             return False
         self.put("waiting", f"Found the launch {self.launch_id}")
         return True
@@ -305,9 +318,10 @@ class Launch(Record):
                 blame(node, left[0].text)
             elif node.state.state not in ("failed", "aborted"):
                 node.put("stopped", "", left[0].text if left else "")
-        if self.preset.serve.api_key and not problems:
-            await ending.drop_key()
-            apikey.forget(self.preset)
+        if self.preset.serve.api_key:
+            await ending.drop_key(every=True)
+            if not problems:
+                apikey.forget(self.preset)
         done = " ".join(["Stopped on every node.", *self.notes]).removesuffix(".")
         self.put("failed" if problems else "stopped", " ".join(problems) or done)
         return problems
