@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.launch.bench import FakeFleet, preset, render
+from tests.launch.killing import Nursery
 from wizard.launch import gang, headstart, preflight
 
 ANSWERED = frozenset({"ssh", "runtime", "image", "ports"})  # by the bench; it has no NPUs
@@ -28,3 +30,11 @@ def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fleet(tmp_path: Path) -> FakeFleet:
     return FakeFleet(preset(), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """Where a module's tests begin real wizards."""
+    found = Nursery()
+    yield found
+    found.close()
