@@ -198,3 +198,17 @@ def test_both_ends_of_a_packet_that_was_lost_are_told() -> None:
     told = diagnose([log(0, line), log(1, lost)], known).causes[0]
     assert (told.node, told.goto["check"], told.goto["device"]) == (0, "link_stat", 3)
     assert [(p.source.device, p.target.node) for p in told.pairs] == [(3, 1)]
+
+
+def test_what_a_client_got_wrong_is_not_why_it_ended() -> None:
+    head = "(APIServer pid=1) {} 11-20 10:{}:00 [s.py:1] {}"
+    lines = [
+        head.format("INFO", 14, "Application startup complete."),
+        head.format("ERROR", 15, "Traceback (most recent call last):"),
+        head.format("ERROR", 15, "ValueError: the prompt is too long"),
+        *[head.format("INFO", 16, "Engine 000: Running: 1 reqs")] * 60,
+        "(Worker_TP3 pid=2) ERROR 11-20 10:31:00 [w.py:1] EI0013: cqe error status[9]",
+    ]
+    told = diagnose([log(0, *lines), log(1, "ERROR 11-20 10:31:02 [w.py:1] EngineCore failed")])
+    assert told.causes[0].signature.id == "hccl_doc_roce_cqe_EI0013"
+    assert told.causes[0].confidence == "cause"

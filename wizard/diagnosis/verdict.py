@@ -135,7 +135,7 @@ class _Judge:
             return [gone], follows, rest
         alone = [f for f in follows if f.signature.alone == "cause"] or follows
         first = alone[0] if alone else None
-        tracebacks = [u for u in self.unknown if u.mark in u.log.errors]
+        tracebacks = [u for u in self.unknown if u.mark in u.log.errors and not _of_a_request(u)]
         if tracebacks and (first is None or tracebacks[0].when <= first.when):
             return [self._tell(tracebacks[0], "possible")], follows, self._without(rest, tracebacks)
         if first is not None:
@@ -279,6 +279,11 @@ class _Judge:
 def _survived(found: _Found) -> bool:
     came = found.log.stage.phase
     return came >= Phase.KV_CACHE and found.mark.phase < Phase.KV_CACHE
+
+
+def _of_a_request(found: _Found) -> bool:
+    """Whether it is an error of a server that serves: a client's request was wrong, mostly."""
+    return found.mark.phase is Phase.READY and found.mark.process.startswith("APIServer")
 
 
 _REAL = ("cause", "consequence")
