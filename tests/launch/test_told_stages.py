@@ -35,6 +35,20 @@ async def test_a_stage_is_a_line_that_says_each_thing_once(
     ]
 
 
+async def test_how_long_it_took_is_said_once_it_serves(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(commands, "note", said.append)
+    work = launch(fleet)
+    for rank in work.ranks:
+        rank.state = "ready"
+    work.ranks[0].phases |= {Phase.CONTAINER: 100.0, Phase.READY: 840.0}
+    async with commands._stages(work):
+        pass
+    assert said == [f"node {number}: ready, serves; start took 12:20" for number in (0, 1)]
+
+
 async def test_who_asks_for_logs_that_are_gone_is_told_where_some_are(
     fleet: FakeFleet, tmp_path: Path
 ) -> None:

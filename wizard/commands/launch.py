@@ -26,7 +26,7 @@ from wizard.launch import Launch
 from wizard.launch.planning import make_plan
 from wizard.launch.preflight import HELD
 from wizard.launch.proofread import proofread, require_fitting_edits
-from wizard.launch.stages import look
+from wizard.launch.stages import clock, look
 from wizard.launch.state import IMAGE_STAGE
 from wizard.launch.together import together
 from wizard.presets import Preset, load_preset
@@ -159,6 +159,8 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
         fetched = []
         for one in look(work.ranks, time.time()):
             line = f"node {one.rank}: {one.state}" + f", {one.stage}" * bool(one.stage)
+            if one.state == "ready" and one.elapsed_s is not None:
+                line += f" {clock(one.elapsed_s)}"
             said = one.note or one.detail  # what one that is done waits for says more than that
             if one.stage == IMAGE_STAGE and one.state == "starting":
                 fetched.append(f"node {one.rank}: {one.detail}")
