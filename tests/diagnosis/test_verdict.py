@@ -212,3 +212,13 @@ def test_what_a_client_got_wrong_is_not_why_it_ended() -> None:
     told = diagnose([log(0, *lines), log(1, "ERROR 11-20 10:31:02 [w.py:1] EngineCore failed")])
     assert told.causes[0].signature.id == "hccl_doc_roce_cqe_EI0013"
     assert told.causes[0].confidence == "cause"
+
+
+def test_a_node_that_was_told_to_end_did_not_vanish() -> None:
+    calm = "(APIServer pid=1) INFO 11-20 10:15:00 [a.py:1] fine"
+    told = diagnose(
+        [log(0, calm, "(APIServer pid=1) INFO:     Shutting down"), log(1, calm)], Known(dead=[0])
+    )
+    assert [(c.signature.id, c.node, c.confidence) for c in told.causes] == [
+        ("interrupted", 0, "possible")
+    ]

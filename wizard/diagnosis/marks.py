@@ -53,7 +53,7 @@ class NodeLog:
         complaints: lines of level ERROR, or a shell's, that no signature knows.
         before_traceback: what a library wrote to stderr just before the first traceback.
         plog: it is CANN's own log of a process, beside the node's serve log.
-        ended: it was shut down in order.
+        ended: it was shut down in order; ``told``: it was told to, at least.
         ranks: ranks that said that they live here; ``world`` is how many there are in all.
     """
 
@@ -68,6 +68,7 @@ class NodeLog:
     lines: int = 0
     stage: Stage = field(default_factory=lambda: Stage(Phase.CONTAINER))
     ended: bool = False
+    told: bool = False
     ranks: set[int] = field(default_factory=set)
     world: int | None = None
     first_engine_s: float | None = None

@@ -26,7 +26,7 @@ _EXCERPT = 500
 
 _ERROR, _STAGE, _STATE = -1, -2, -3  # what a text is for when it is for no signature
 _ERROR_WORDS = (b"Traceback (most", b"ERROR", b"CRITICAL", b"FATAL", b"rror: ", b"fatal: ")
-_STATE_WORDS = (b"in world size", b"Application shutdown complete")
+_STATE_WORDS = (b"in world size", b"Application shutdown complete", b"Shutting down")
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r"(?:\s|File \"|[\^~]+\s*$|$|\||During handling of|The above exception)")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s|$)", re.ASCII)
@@ -205,6 +205,8 @@ class NodeScan:
             self.log.world = int(match[2])
         if "Application shutdown complete" in text:
             self.log.ended = True
+        if text.strip() == "Shutting down" or "Shutting down FastAPI" in text:
+            self.log.told = True
 
     # -- places and times
 

@@ -216,6 +216,8 @@ class _Judge:
         if not gone:
             return None
         log = min(gone, key=self._when_last)
+        if log.told:
+            return self._verdict("interrupted", log, "possible")
         sure = len(gone) == 1 or log.node in self.dead
         return self._verdict("peer_vanished", log, "cause" if sure else "possible")
 

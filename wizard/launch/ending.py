@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from wizard.background import sentence
-from wizard.errors import RemoteError, WizardError
+from wizard.errors import LaunchError, RemoteError, WizardError
 from wizard.launch import pending, plog
 from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.lookback import fetch_signs
@@ -54,6 +54,11 @@ class Ending:
         assert first.death is not None
         record, how = self._record, first.death.reason
         record.ready.clear()
+        if by := await _stopped_by(first.node):
+            for node in self._nodes:
+                node.put("stopped", detail=f"stopped by {by}")
+            record.put("stopped", f"It was stopped by {by}; that is no failure.")
+            return
         first.node.put("failed", detail=how)
         brief = f"{first.node.state.label} failed: {how}."
         record.message = f"{brief} Reading its logs"
@@ -159,6 +164,13 @@ class Ending:
             await self._nodes[0].drop_key()
             if every:
                 await self._nodes[0].drop_keys()
+
+
+async def _stopped_by(node: LaunchNode) -> str:
+    """Return who stops this launch on purpose just now, from another wizard; "" for nobody."""
+    with suppress(RemoteError, LaunchError):
+        return await node.stopped_by()
+    return ""
 
 
 def blame(node: LaunchNode, problem: str) -> None:

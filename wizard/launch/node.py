@@ -15,7 +15,7 @@ from wizard.apikey import as_file
 from wizard.errors import LaunchError
 from wizard.launch.conflict import Claim, Taken
 from wizard.launch.engine import QUICK_S, SLOW_S, NodeEngine
-from wizard.launch.fence import Fence
+from wizard.launch.fence import Fence, owner
 from wizard.launch.runtime import (
     STOP_S,
     Container,
@@ -31,6 +31,9 @@ from wizard.remote.text import clean
 from wizard.scriptlines import CONTAINER, KEY_DIRECTORY, KEY_FILE, LABEL_PRESET
 
 LAUNCHES = "~/.v32-wizard/launches"
+STOPPED_BY = "stopped-by"  # in the launch directory: who stops what runs, for others who follow it
+STOPPED_S = 5.0
+STOPPED_MIN = 15
 
 
 def directory(launch_id: str) -> str:
@@ -172,13 +175,20 @@ done
         text = clean(done.stdout)
         return [port for port in ports if listens(text, port)]
 
-    async def remove(self, container: Container, *, grace_s: int = STOP_S) -> list[str]:
-        """Stop a container of ours, keep its log, remove it; return what went wrong."""
+    async def remove(
+        self, container: Container, *, grace_s: int = STOP_S, wanted: bool = False
+    ) -> list[str]:
+        """Stop a container of ours, keep its log, remove it; return what went wrong.
+
+        ``wanted``: somebody asked for it; who follows the launch elsewhere is to know.
+        """
         self.state.container = container.id
         problems: list[str] = []
         if container.paused:  # frozen, it hears no TERM, and podman refuses to stop it
             done = await self.run(self.runtime.unpause(container.id), SLOW_S)
             self._note(done, "unpause", problems)
+        if wanted and container.running:
+            await self.run(f"echo {owner()} >{self._note_of_stop(container.launch)}", QUICK_S)
         if not container.unstarted:
             done = await self.run(self.runtime.stop(container.id, grace_s), grace_s + 30.0)
             self._note(done, "stop", problems)
@@ -191,6 +201,23 @@ done
         done = await self.run(self.runtime.remove(container.id), SLOW_S)
         self._note(done, "rm", problems)
         return problems
+
+    async def stopped_by(self) -> str:
+        """Return who has stopped this launch here on purpose, ``user@host``, or "".
+
+        Raises:
+            RemoteError, LaunchError: the node cannot be asked.
+        """
+        note = self._note_of_stop(self.fence.launch_id)
+        # an old one is of a stop that did not come off
+        recent = f"find {note} -mmin -{STOPPED_MIN} -exec cat {{}} +"
+        done = await self.permitted(recent, STOPPED_S)
+        said = " ".join(clean(done.stdout).split())
+        return said[:100] if done.exit_status == 0 else ""
+
+    @staticmethod
+    def _note_of_stop(launch_id: str) -> str:
+        return f"{home_path(directory(launch_id))}/{STOPPED_BY}"
 
     def _note(self, done: Completed, verb: str, problems: list[str]) -> None:
         said = " ".join(clean(done.stderr).split())

@@ -79,6 +79,7 @@ async def stop_all(
     ports: Mapping[int, str],
     *,
     grace_s: int = STOP_S,
+    wanted: bool = False,
 ) -> Stopped:
     """Stop and remove our containers that ``choose`` takes, and see that what they held is free.
 
@@ -87,10 +88,11 @@ async def stop_all(
         choose: which of the preset's containers.
         ports: those that node 0 listens on, with what each is for.
         grace_s: seconds from TERM to KILL.
+        wanted: somebody asked for it, and it follows from no failure.
     """
     head, *workers = nodes
-    cleared = [await _clear(head, choose, grace_s)]
-    cleared += await together(_clear(node, choose, grace_s) for node in workers)
+    cleared = [await _clear(head, choose, grace_s, wanted)]
+    cleared += await together(_clear(node, choose, grace_s, wanted) for node in workers)
     clean = [one for one in cleared if one.ran and not one.left]
     left = [left for one in cleared for left in one.left]
     notes: list[str] = []
@@ -104,7 +106,7 @@ async def stop_all(
     return Stopped(tuple(sorted(left, key=lambda one: one.rank)), tuple(notes))
 
 
-async def _clear(node: LaunchNode, choose: Choose, grace_s: int) -> _Cleared:
+async def _clear(node: LaunchNode, choose: Choose, grace_s: int, wanted: bool) -> _Cleared:
     """Stop and remove our containers on one node and look again.
 
     A node out of reach is a problem, never a success: something may be left there.
@@ -116,7 +118,7 @@ async def _clear(node: LaunchNode, choose: Choose, grace_s: int) -> _Cleared:
         for _ in range(_ROUNDS):
             problems.clear()
             for container in still:
-                problems += await node.remove(container, grace_s=grace_s)
+                problems += await node.remove(container, grace_s=grace_s, wanted=wanted)
             still = [*filter(choose, (await node.listing()).containers)] if still else []
     except (RemoteError, LaunchError) as error:
         if isinstance(error, RemoteError):

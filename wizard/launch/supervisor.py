@@ -308,7 +308,11 @@ class Launch(Record):
         self.message = "Stopping"
         ending = self._ending()
         stopped = await stop_all(
-            self._nodes, lambda c: bool(c.launch), ports(self.preset), grace_s=self._grace_s
+            self._nodes,
+            lambda c: bool(c.launch),
+            ports(self.preset),
+            grace_s=self._grace_s,
+            wanted=True,
         )
         problems = [*stopped.lines, *await ending.remember(stopped)]
         self.notes = (*stopped.notes, *await report.others(self._nodes))

@@ -1,0 +1,43 @@
+"""A launch that a colleague stops while it is followed here: no failure, and none is made up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from tests.launch.bench import FakeFleet, launch, started, until
+from wizard.launch.fence import owner
+
+pytestmark = pytest.mark.usefixtures("no_devices")
+
+
+async def test_who_follows_is_told_who_stopped_it(fleet: FakeFleet) -> None:
+    work = await started(fleet)
+    follow = asyncio.create_task(work.follow())
+    await until(lambda: all(rank.state == "running" for rank in work.ranks))
+    colleague = launch(fleet)
+    assert await colleague.stop() == []
+    await asyncio.wait_for(follow, 20)
+    assert (work.state, work.diagnosis) == ("stopped", None)
+    assert work.message == f"It was stopped by {owner()}; that is no failure."
+    assert {rank.state for rank in work.ranks} == {"stopped"}
+
+
+async def test_neither_an_old_stop_nor_one_that_follows_from_a_failure_counts(
+    fleet: FakeFleet,
+) -> None:
+    work = await started(fleet)
+    node = work._nodes[0]
+    (folder,) = (fleet.nodes[0].home / ".v32-wizard/launches").iterdir()
+    assert await node.stopped_by() == ""
+    note = folder / "stopped-by"
+    note.write_text("ines@jump\x1b[2J\n")
+    assert await node.stopped_by() == "ines@jump"
+    os.utime(note, (0, 0))
+    assert await node.stopped_by() == ""
+    note.unlink()
+    assert await work._ending().abort() == []
+    assert fleet.nodes[0].status == "absent"
+    assert await node.stopped_by() == ""
