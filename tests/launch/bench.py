@@ -19,6 +19,7 @@ from wizard.cluster import Node
 from wizard.errors import NotPermitted, RemoteError, Unreachable
 from wizard.launch import Launch
 from wizard.presets import Preset, parse_preset
+from wizard.remote import local
 from wizard.remote.api import Completed, Job, JobResult, Root
 from wizard.scripts import LaunchLabels, NodeScripts, image, served_model
 
@@ -165,7 +166,7 @@ class FakeNode:
             "V32_SIM_PORT": str(fakeengine.port()),
             "V32_SIM_TOKEN": str(self.files),
         }
-        return await asyncio.create_subprocess_exec(
+        return await local.start(  # not asyncio's own, which may wait for ever when cancelled
             "bash",
             "-c",
             command,
@@ -173,7 +174,6 @@ class FakeNode:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment,
-            start_new_session=True,
         )
 
     async def run(
