@@ -30,7 +30,8 @@ WARMED_S = 3.0  # the first paint is not streaming
 
 def child(nodes: int, seconds: float, report: Path, *, screen: bool) -> None:
     """Run the wizard on the stand-in and write what it took."""
-    from tests.screens.fakes import DEVICE_CHECKS, FakeCheckRun, FakeFleet, World, preset
+    from tests.screens.fakenodes import DEVICE_CHECKS, FakeCheckRun, FakeFleet
+    from tests.screens.fakes import World, preset
     from wizard.checks.model import CellKey, Status
     from wizard.session import Session, Step
 

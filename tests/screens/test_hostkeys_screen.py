@@ -7,7 +7,8 @@ from textual.pilot import Pilot
 
 from screens.hostkeys import HostKeyScreen
 from screens.widgets.dialog import Confirm
-from tests.screens.fakes import FakeFleet, World
+from tests.screens.fakenodes import FakeFleet
+from tests.screens.fakes import World
 from tests.screens.pilots import Open, at, shown, until
 from tests.screens.test_checks import started
 from wizard.checks.model import CellKey, Status
