@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from remote_lab import Lab, wait_for
 
 from wizard.errors import Unreachable
+from wizard.remote import tunnels
 from wizard.remote.fleet import SSHFleet
 
 
@@ -44,6 +48,27 @@ async def test_it_is_a_private_socket_and_gone_at_the_end(one: SSHFleet, echo: i
         answers = await asyncio.gather(*(_ask(str(path), b"a%d\n" % n) for n in range(10)))
         assert answers == [b"A%d\n" % n for n in range(10)]
     assert not path.parent.exists()
+
+
+async def test_what_a_killed_wizard_left_is_removed_and_nothing_else(
+    one: SSHFleet, echo: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    monkeypatch.setattr(tunnels, "_SOCKET_LIMIT", 1000)  # the place is as it is
+    killed, begun, others, young = (tmp_path / f"t/v32-wizard-{name}" for name in "abcd")
+    for folder in (killed, begun, others, young):
+        folder.mkdir()
+    (killed / "socket").touch()
+    (others / "notes").touch()
+    (young / "socket").touch()
+    async with one.remotes[0].tunnel("127.77.2.1", echo) as path:
+        for folder in (killed, begun, others, path.parent):
+            os.utime(folder, (1, 1))
+        async with one.remotes[0].tunnel("127.77.2.1", echo) as second:
+            assert path.is_socket()
+            assert {*(tmp_path / "t").iterdir()} == {others, young, path.parent, second.parent}
+    assert {*(tmp_path / "t").iterdir()} == {others, young}
 
 
 async def test_cancelling_removes_it(one: SSHFleet, echo: int) -> None:
