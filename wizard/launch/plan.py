@@ -92,7 +92,8 @@ def headline(preset: Preset, launch_id: str) -> str:
 
 def promises(preset: Preset) -> list[str]:
     """Return what holds besides the steps."""
-    lines = ["It goes on without this program; nothing else on the nodes is touched."]
+    every = "every node runs" if len(preset.nodes) > 1 else "the node runs"
+    lines = [f"Once {every} it goes on without this program; nothing else there is touched."]
     if len(preset.nodes) > 1:
         lines.insert(0, "If one node fails before that, the others are stopped as well.")
     return lines
