@@ -6,8 +6,16 @@ becomes an ``@example``.
 
 from __future__ import annotations
 
+import gc
+
 from hypothesis import settings
 
 settings.register_profile("steady", derandomize=True, database=None)
 settings.register_profile("search", max_examples=3000, database=None, deadline=None)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish() -> None:
+    """Five thousand tests live to the end: sweeping them again and again is a tenth of the time."""
+    gc.collect()
+    gc.freeze()
