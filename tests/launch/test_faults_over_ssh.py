@@ -239,6 +239,10 @@ async def test_what_can_be_seen_before_is_refused_and_nothing_is_started(
         states[rank] = "failed"
         assert [r.state for r in found.work.ranks] == states
         assert found.work.ranks[1 - rank].detail == "nothing was started"
+        why = found.work.ranks[rank].detail  # in few words; the sentence is the launch's
+        assert why
+        assert why in error
+        assert not why.startswith("nothing was started")
         assert found.work.diagnosis is None
         for node in found.simulated.nodes:
             assert not (node.home / ".v32-wizard").exists()

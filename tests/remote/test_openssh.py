@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 from openssh_lab import OpenSSHLab
 from remote_lab import wait_for
 
-from wizard.errors import Unreachable
+from wizard.errors import CommandTimeout, Unreachable
 from wizard.remote.dial import Dialer, Target
 
 
@@ -96,3 +98,47 @@ async def test_a_node_that_stays_away_is_given_up(
         await wait_for(lambda: not fleet.remotes[0].connected)
         with pytest.raises(Unreachable, match="was refused"):
             await fleet.remotes[0].run("true")
+
+
+async def test_whether_a_node_answers_is_asked_of_its_sshd_and_starts_nothing(
+    openssh: OpenSSHLab,
+) -> None:
+    (server,) = await openssh.add()
+    async with openssh.fleet() as fleet:
+        remote = fleet.remotes[0]
+        await remote.answer(timeout_s=30)
+        frozen = server.sessions()
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(CommandTimeout, match=r"node 0 .* has not answered for 0\.3 s"):
+            await remote.answer(timeout_s=0.3)
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        await remote.answer(timeout_s=30)
+        server.cut()
+        await remote.answer(timeout_s=30)
+        assert server.logins == 2, "a connection that broke is opened anew"
+    assert server.logged("Starting session") == 0
+
+
+async def test_a_connection_that_nobody_waited_for_is_the_one_that_is_used(
+    openssh: OpenSSHLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = asyncio.Event()
+    dial = Dialer.dial
+
+    async def slow(self: Dialer, target: Target) -> object:
+        await opens.wait()
+        return await dial(self, target)
+
+    monkeypatch.setattr(Dialer, "dial", slow)
+    (server,) = await openssh.add()
+    async with openssh.fleet() as fleet:
+        remote = fleet.remotes[0]
+        for _ in range(2):
+            with pytest.raises(CommandTimeout):
+                await remote.answer(timeout_s=0.05)
+        opens.set()
+        await wait_for(lambda: remote.connected)
+        assert (await remote.run("echo there")).stdout == b"there\n"
+    assert server.logins == 1

@@ -8,10 +8,12 @@ answers, which starts nothing there, and its engine for the container once there
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from wizard.errors import CommandTimeout, RemoteError
+from wizard.launch.node import LaunchNode
 from wizard.launch.seen import ANSWER_S, INTERVAL_S, no_answer
 from wizard.launch.shownrank import ShownRank
 from wizard.launch.watch import NodeWatch
@@ -63,6 +65,18 @@ class Lookout:
             if watch.death is None:
                 await asyncio.sleep(self._interval_s)
         return watch
+
+
+@asynccontextmanager
+async def in_touch(nodes: Sequence[LaunchNode]) -> AsyncIterator[None]:
+    """Show which of the nodes is out of reach while the block runs."""
+    tasks = [asyncio.create_task(keep_in_touch(node, node.remote)) for node in nodes]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def keep_in_touch(rank: ShownRank, remote: Remote, *, interval_s: float = INTERVAL_S) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from wizard.errors import LaunchError, RemoteError
 from wizard.launch import freed
+from wizard.launch.lookout import in_touch
 from wizard.launch.moved import left_elsewhere
 from wizard.launch.node import LaunchNode
 from wizard.launch.runtime import STOP_S, Container
@@ -90,19 +91,20 @@ async def stop_all(
         grace_s: seconds from TERM to KILL.
         wanted: somebody asked for it, and it follows from no failure.
     """
-    head, *workers = nodes
-    cleared = [await _clear(head, choose, grace_s, wanted)]
-    cleared += await together(_clear(node, choose, grace_s, wanted) for node in workers)
-    clean = [one for one in cleared if one.ran and not one.left]
-    left = [left for one in cleared for left in one.left]
-    notes: list[str] = []
-    checks = [_idle(one, notes) for one in clean]
-    checks += [_closed(one.node, ports) for one in clean if one.node is head]
-    for found in await together(checks):
-        left += found
-    had = [container for one in cleared for container in one.had]
-    hosts = [node.state.host for node in nodes]
-    left += [Left(-1, "elsewhere", text) for text in left_elsewhere(had, hosts)]
+    async with in_touch(nodes):
+        head, *workers = nodes
+        cleared = [await _clear(head, choose, grace_s, wanted)]
+        cleared += await together(_clear(node, choose, grace_s, wanted) for node in workers)
+        clean = [one for one in cleared if one.ran and not one.left]
+        left = [left for one in cleared for left in one.left]
+        notes: list[str] = []
+        checks = [_idle(one, notes) for one in clean]
+        checks += [_closed(one.node, ports) for one in clean if one.node is head]
+        for found in await together(checks):
+            left += found
+        had = [container for one in cleared for container in one.had]
+        hosts = [node.state.host for node in nodes]
+        left += [Left(-1, "elsewhere", text) for text in left_elsewhere(had, hosts)]
     return Stopped(tuple(sorted(left, key=lambda one: one.rank)), tuple(notes))
 
 
