@@ -16,7 +16,7 @@ from wizard.cluster import Node
 from wizard.errors import CommandTimeout, ConnectionLost, LaunchError, Unreachable
 from wizard.launch import Launch
 from wizard.launch import engine as engines
-from wizard.launch.fence import Fence
+from wizard.launch.fence import Fence, owner
 from wizard.launch.lookout import Lookout
 from wizard.launch.node import LaunchNode
 from wizard.launch.runtime import Container, Listing, Runtime
@@ -285,3 +285,17 @@ async def test_a_container_that_is_removed_from_a_worker_ends_the_start(
             await task
     assert [rank.state for rank in work.ranks] == ["aborted", "failed"]
     assert [node.status for node in fleet.nodes] == ["absent", "absent"]
+
+
+async def test_a_start_that_somebody_else_stops_is_no_failure_of_a_node(
+    fleet: FakeFleet, no_devices: None
+) -> None:
+    work = launch(fleet)
+    task = asyncio.create_task(work.start())
+    async with asyncio.timeout(20):
+        while "RPC port" not in work.ranks[1].detail:
+            await asyncio.sleep(0.01)
+        assert await launch(fleet).stop() == []
+        with pytest.raises(LaunchError, match=rf"It was stopped by {owner()} while it started"):
+            await task
+    assert [rank.state for rank in work.ranks] == ["aborted", "aborted"]

@@ -46,15 +46,13 @@ class Ending:
 
     async def fall(self) -> None:
         """A container ended: name the first, stop the others unless the model was served."""
-        with suppress(TimeoutError):  # one that is silent must not keep the dead from being named
-            async with asyncio.timeout(ANSWER_S):
-                await asyncio.gather(*(w.ask() for w in self._watches if w.death is None))
+        by = await self._look_round()
         first = first_to_fail(self._watches)
         assert first is not None
         assert first.death is not None
         record, how = self._record, first.death.reason
         record.ready.clear()
-        if by := await _stopped_by(first.node):
+        if by:
             for node in self._nodes:
                 node.put("stopped", detail=f"stopped by {by}")
             record.put("stopped", f"It was stopped by {by}; that is no failure.")
@@ -81,6 +79,22 @@ class Ending:
             record.put("failed", f"{brief}{stopped}", f"{brief}{stopped}")
             raise
         record.put("failed", " ".join([message, *problems]), " ".join([brief, *problems]))
+
+    async def _look_round(self) -> str:
+        """Ask the others for their containers, and the dead who stops it on purpose: "" nobody.
+
+        A node that is silent must not keep the dead from being named.
+        """
+        stops = [asyncio.create_task(who_stops(w.node)) for w in self._watches if w.death]
+        asks = [asyncio.create_task(w.ask()) for w in self._watches if w.death is None]
+        try:
+            await asyncio.wait([*stops, *asks], timeout=ANSWER_S)
+        finally:
+            told = [task.result() for task in stops if task.done() and not task.cancelled()]
+            for task in (*stops, *asks):
+                task.cancel()
+            await asyncio.gather(*stops, *asks, return_exceptions=True)
+        return next(filter(None, told), "")
 
     async def _explained(self, first: NodeWatch, brief: str) -> str:
         """Return the failure with what the logs say about it: vLLM's own, and CANN's."""
@@ -166,7 +180,7 @@ class Ending:
                 await self._nodes[0].drop_keys()
 
 
-async def _stopped_by(node: LaunchNode) -> str:
+async def who_stops(node: LaunchNode) -> str:
     """Return who stops this launch on purpose just now, from another wizard; "" for nobody."""
     with suppress(RemoteError, LaunchError):
         return await node.stopped_by()

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from wizard.errors import LaunchError
 from wizard.launch import plog
 from wizard.launch.diagnosis import diagnose_ranks, why
+from wizard.launch.ending import who_stops
 from wizard.launch.node import LaunchNode
+from wizard.launch.seen import ANSWER_S
 from wizard.launch.watch import NodeWatch
 from wizard.presets import Preset
 
@@ -32,6 +34,11 @@ class StartFailure:
         """Return the error for a node whose container has ended; the node is named at once."""
         node, death = watch.node, watch.death
         assert death is not None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                if by := await who_stops(node):
+                    self.brief = f"It was stopped by {by} while it started."
+                    return LaunchError(self.brief)
         node.put("failed", detail=death.reason)
         if not (death.removed or watch.feed.ended.is_set()):
             with suppress(TimeoutError):
