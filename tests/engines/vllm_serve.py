@@ -16,13 +16,12 @@ from pathlib import Path
 import pytest
 
 from tests.engines import vllmcpu
-from tests.engines.launching import followed
+from tests.engines.launching import Followed, followed
 from tests.engines.machines import CannotRun, Machine
 from tests.engines.podmanlab import NAME, PodmanLab, wait_for
 from tests.launch.bench import until
 from tests.vllm.environment import CannotBeHad
 from wizard.chat import open_chat
-from wizard.launch import Launch
 from wizard.launch.progress import Phase
 from wizard.presets import Preset
 from wizard.remote.text import clean
@@ -89,30 +88,21 @@ def kind() -> type[PodmanLab]:
     return VllmLab
 
 
-def note_stages(work: Launch, seen: list[list[str]]) -> None:
-    """Write down at which stage each rank is, if that is new."""
-    for rank, stages in zip(work.ranks, seen, strict=True):
-        if rank.stage and rank.stage not in stages:
-            stages.append(rank.stage)
+# what no machine is too fast for; the headless node does not say that it serves
+STAGES = [Phase.CONTAINER, Phase.PYTHON, Phase.HANDSHAKE, Phase.RANKS, Phase.KV_CACHE]
 
 
-def in_order(stages: list[str]) -> list[str]:
-    """Those that no answer can miss: what comes in between may be over within one."""
-    return [stage for stage in stages if stage in ("python", "handshake", "ready")]
-
-
-async def all_stages(lab: VllmLab) -> None:
-    """Find it from here, and see every phase with its time, and the logs from their start."""
-    async with followed(lab.real(), found=True, limit_s=LIMIT_S) as launch:
-        await launch.ready()
-        for rank, machine in zip(launch.work.ranks, lab.nodes, strict=True):
-            asked = [Phase.CONTAINER, Phase.PYTHON, Phase.HANDSHAKE, Phase.RANKS, Phase.KV_CACHE]
-            asked += [Phase.READY] if rank.rank == 0 else []  # the headless one does not say so
-            await until(lambda r=rank, a=asked: {*a} <= {*r.phases}, limit_s=LIMIT_S)
-            times = [rank.phases[phase] for phase in asked]
-            assert times == sorted(times)
-            first = machine.run(f"podman logs {NAME} 2>&1").splitlines()[0]
-            assert rank.log.line(0) == clean(first).rstrip()
+async def told_from_the_start(lab: VllmLab, launch: Followed) -> None:
+    """See that of each node the stages are known, one after the other, and the whole log."""
+    for rank, machine in zip(launch.work.ranks, lab.nodes, strict=True):
+        asked = [*STAGES, Phase.READY] if rank.rank == 0 else STAGES
+        await until(lambda r=rank, a=asked: {*a} <= {*r.phases}, limit_s=LIMIT_S)
+        times = [rank.phases[phase] for phase in asked]
+        took = [f"{phase.title} {rank.phases[phase] - times[0]:.0f} s" for phase in asked]
+        print(f"\n{rank.label}: {took}")
+        assert times == sorted(times)
+        first = machine.run(f"podman logs {NAME} 2>&1").splitlines()[0]
+        assert rank.log.line(0) == clean(first).rstrip()
 
 
 def kill_engine(machine: Machine) -> None:
@@ -123,14 +113,10 @@ def kill_engine(machine: Machine) -> None:
 async def test_ready_chat_and_a_killed_node(lab: VllmLab) -> None:
     preset = lab.real()
     async with followed(preset, limit_s=LIMIT_S) as launch:
-        work, seen = launch.work, [[], []]  # type: tuple[Launch, list[list[str]]]
-        while not (work.ready.is_set() or launch.task.done()):
-            note_stages(work, seen)
-            await asyncio.sleep(0.02)
-        note_stages(work, seen)
-        print(f"\n{work.message}; stages: {seen}")
-        assert work.state == "ready"
-        assert [in_order(stages) for stages in seen] == [["python", "handshake", "ready"]] * 2
+        work = launch.work
+        await launch.ready()
+        print(f"\n{work.message}")
+        await told_from_the_start(lab, launch)
         assert [rank.state for rank in work.ranks] == ["ready", "ready"]
         assert any("headless mode" in line for line in work.ranks[1].log.tail(1000))
         async with open_chat(launch.fleet.remotes[0], preset) as client:
@@ -150,6 +136,12 @@ async def test_ready_chat_and_a_killed_node(lab: VllmLab) -> None:
         assert not (await work.status()).serving
         assert await work.stop() == []
     lab.nothing_left()
+
+
+async def found_from_elsewhere(lab: VllmLab) -> None:
+    async with followed(lab.real(), found=True, limit_s=LIMIT_S) as launch:
+        await launch.ready()
+        await told_from_the_start(lab, launch)
 
 
 HEALTH = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8000/health"
@@ -176,10 +168,10 @@ def test_a_killed_wizard_finds_it_again_with_stages_and_logs_from_the_start(lab:
     wait_for(lambda: lab.nodes[1].processes("bin/vllm serve"), "the worker's vllm", LIMIT_S)
     wizard.kill()
     wizard.communicate()
-    followed = lab.start("launch", str(lab.path), "--attach")
-    said = "".join(followed.communicate(timeout=LIMIT_S))
+    attached = lab.start("launch", str(lab.path), "--attach")
+    said = "".join(attached.communicate(timeout=LIMIT_S))
     print(f"\n{said}")
-    assert followed.returncode == 0, said
+    assert attached.returncode == 0, said
     assert "is served by node 0" in said
     for rank, first in enumerate(("API server version 0.11.0", "in headless mode")):
         assert f"node {rank}: running handshake" in said
@@ -188,6 +180,6 @@ def test_a_killed_wizard_finds_it_again_with_stages_and_logs_from_the_start(lab:
     assert lab.wizard("chat", "The future of AI is").strip()
     # and once more, when all is over that the logs tell: another jump host, which has no file
     lab.environment["V32_WIZARD_HOME"] = str(lab.folder / "elsewhere")
-    asyncio.run(all_stages(lab))
+    asyncio.run(found_from_elsewhere(lab))
     assert "nothing of ours runs" in lab.wizard("stop", "--yes")
     lab.nothing_left()
