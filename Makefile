@@ -47,7 +47,7 @@ bench-logs: $(VENV)/.dev
 bench-seen: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.bench_seen
 
-.PHONY: test-vllm test-vllm-serve test-podman lint-flags
+.PHONY: test-vllm test-vllm-serve test-podman test-docker lint-flags
 # Opt-in: vLLM's own parser and configuration on every generated script. Needs uv and installs vLLM
 # 0.11.0, 0.18.0 and 0.23.0 without an accelerator into a cache (V32_WIZARD_VLLM_DIR), once.
 # Then launches of the real vLLM, as test-vllm-serve.
@@ -59,10 +59,11 @@ test-vllm: $(VENV)/.dev
 test-vllm-serve: $(VENV)/.dev
 	$(BIN)/python -m pytest -s -rs --timeout 3600 tests/engines/vllm_serve.py
 
-# Opt-in: launches with a real container engine. Needs root, namespaces and, from Debian's packages,
-# podman, runc, busybox-static, iproute2 and openssh-server; says so where it cannot run.
-test-podman: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -rs --timeout 900 tests/engines/podman_*.py
+# Opt-in: launches with a real container engine. Need root, namespaces and, from Debian's packages,
+# podman or docker.io, with runc, busybox-static, iproute2 and openssh-server; say so where they
+# cannot run.
+test-podman test-docker: test-%: $(VENV)/.dev
+	V32_WIZARD_TEST_ENGINE=$* $(BIN)/python -m pytest -n 2 -rs --timeout 900 tests/engines/engine_*.py
 
 # Writes the linter's lists of options anew, from the same environments.
 lint-flags: $(VENV)/.dev

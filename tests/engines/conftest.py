@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engines.enginelab import ENGINES, EngineLab, engine_lab
 from tests.engines.machines import CannotRun
-from tests.engines.podmanlab import PodmanLab, podman_lab
 
 
 @pytest.fixture(scope="module")
-def kind() -> type[PodmanLab]:
+def kind() -> type[EngineLab]:
     """What the nodes run; a module that wants another has a fixture of this name."""
-    return PodmanLab
+    return ENGINES[os.environ.get("V32_WIZARD_TEST_ENGINE", "podman")]
 
 
 @pytest.fixture(scope="module")
-def _can_run(kind: type[PodmanLab], tmp_path_factory: pytest.TempPathFactory) -> None:
+def _can_run(kind: type[EngineLab], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Find out once; whatever goes wrong later is a failure."""
     try:
         kind.require()
-        with podman_lab(tmp_path_factory.mktemp("probe"), kind):
+        with engine_lab(tmp_path_factory.mktemp("probe"), kind):
             pass
     except CannotRun as why:
         pytest.skip(f"cannot run here: {why}")
@@ -30,10 +31,10 @@ def _can_run(kind: type[PodmanLab], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def lab(
-    _can_run: None, kind: type[PodmanLab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[PodmanLab]:
+    _can_run: None, kind: type[EngineLab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[EngineLab]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("V32_WIZARD_HOME", str(tmp_path / "wizard"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    with podman_lab(tmp_path, kind) as found:
+    with engine_lab(tmp_path, kind) as found:
         yield found

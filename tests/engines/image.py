@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +15,7 @@ PARTS = Path(__file__).parent / "standin"
 
 
 def pack(archive: Path) -> None:
-    """Write the files of the image."""
+    """Write the files of the image, its one layer."""
     busybox = shutil.which("busybox")
     assert busybox is not None
     applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True)
@@ -29,6 +31,23 @@ def pack(archive: Path) -> None:
         add(tar, "usr/local/bin/vllm", (PARTS / "vllm").read_bytes())
         for name in ("join.sh", "answer.sh"):
             add(tar, f"usr/local/lib/{name}", (PARTS / name).read_bytes())
+
+
+def wrap(layer: Path, reference: str, archive: Path) -> None:
+    """Make of a layer's files an archive for ``load``: an image of linux/arm64, as the guide's."""
+    text = layer.read_bytes()
+    digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
+    config = {
+        "os": "linux",
+        "architecture": "arm64",  # though its programs are this computer's
+        "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest]},
+    }
+    parts = {"Config": "config.json", "RepoTags": [reference], "Layers": ["layer.tar"]}
+    with tarfile.open(archive, "w") as tar:
+        add(tar, "manifest.json", json.dumps([parts]).encode())
+        add(tar, "config.json", json.dumps(config).encode())
+        add(tar, "layer.tar", text)
 
 
 def add(

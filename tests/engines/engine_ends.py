@@ -1,4 +1,4 @@
-"""How a launch with a real podman ends by itself, or does not: deaths, hands, pulled cables."""
+"""How a launch with a real engine ends by itself, or does not: deaths, hands, pulled cables."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ import re
 
 import pytest
 
+from tests.engines.enginelab import NAME, VLLM, EngineLab
 from tests.engines.launching import Followed, fleet_of, followed, launch_of, states
-from tests.engines.podmanlab import NAME, VLLM, PodmanLab
 
 # What somebody does to the worker's container on its node, and what is said of it. The engine may
-# be asked in the middle of a restart, or only after it.
+# be asked in the middle of a removal or a restart, or only after it.
 BY_HAND = {
     "killed": (f"kill -9 $(pgrep -o -f '^/bin/sh {VLLM}')", r"exited with code 137 \(signal 9\)"),
-    "stopped": (f"podman stop -t 9 {NAME}", r"exited with code 143 \(signal 15\)"),
-    "quits": (f"podman stop -t 9 {NAME}", r"exited with code 0, though nobody stopped it here"),
-    "removed": (f"podman rm -f -t 0 {NAME}", r"its container was removed"),
+    "stopped": (f"{{engine}} stop -t 9 {NAME}", r"exited with code 143 \(signal 15\)"),
+    "quits": (f"{{engine}} stop -t 9 {NAME}", r"exited with code 0, though nobody stopped it here"),
+    "removed": (
+        f"{{engine}} {{remove}} {NAME}",
+        r"(its container was removed|exited with code 137 \(signal 9\))",
+    ),
     "restarted": (
-        f"podman restart -t 0 {NAME}",
+        f"{{engine}} restart -t 0 {NAME}",
         r"(its container was restarted|exited with code 137 \(signal 9\))",
     ),
 }
 every_hand = pytest.mark.parametrize("hand", BY_HAND)
 
 
-async def ends(lab: PodmanLab, launch: Followed, hand: str) -> None:
+async def ends(lab: EngineLab, launch: Followed, hand: str) -> None:
     """Lay hand on the worker, and see that it is named as the cause."""
     what, said = BY_HAND[hand]
-    lab.nodes[1].run(what)
+    lab.nodes[1].run(what.format(engine=lab.engine, remove=lab.remove))
     await launch.over()
     told = launch.work.message
     assert re.match(rf"node 1 \({lab.nodes[1].address}\) failed: {said}", told), told
@@ -36,7 +39,7 @@ async def ends(lab: PodmanLab, launch: Followed, hand: str) -> None:
 
 
 @every_hand
-async def test_a_worker_ends_while_it_loads(lab: PodmanLab, hand: str) -> None:
+async def test_a_worker_ends_while_it_loads(lab: EngineLab, hand: str) -> None:
     preset = lab.preset(pause=1.0, fault=f"1:{hand}")
     async with followed(preset) as launch:
         await launch.stage(1, "weights 2 of 4")
@@ -51,7 +54,7 @@ async def test_a_worker_ends_while_it_loads(lab: PodmanLab, hand: str) -> None:
 
 
 @every_hand
-async def test_a_worker_ends_while_the_model_is_served(lab: PodmanLab, hand: str) -> None:
+async def test_a_worker_ends_while_the_model_is_served(lab: EngineLab, hand: str) -> None:
     preset = lab.preset(fault=f"1:{hand}")
     async with followed(preset) as launch:
         await launch.ready()
@@ -66,7 +69,7 @@ async def test_a_worker_ends_while_the_model_is_served(lab: PodmanLab, hand: str
     lab.nothing_left()
 
 
-def test_out_of_memory_on_the_worker_is_named_by_the_command(lab: PodmanLab) -> None:
+def test_out_of_memory_on_the_worker_is_named_by_the_command(lab: EngineLab) -> None:
     lab.preset(fault="1:oom")
     said = lab.wizard("launch", "--yes", "--skip-checks", status=1)
     assert f"node 1 ({lab.nodes[1].address}) failed: exited with code 1" in said
@@ -75,30 +78,32 @@ def test_out_of_memory_on_the_worker_is_named_by_the_command(lab: PodmanLab) -> 
     lab.nothing_left()
 
 
-async def test_a_container_that_somebody_freezes(lab: PodmanLab) -> None:
+async def test_a_container_that_somebody_freezes(lab: EngineLab) -> None:
     worker = lab.nodes[1]
     try:
         async with followed(lab.preset()) as launch:
             await launch.ready()
-            worker.run(f"podman pause {NAME}")
+            worker.run(f"{lab.engine} pause {NAME}")
             await launch.state(1, "unreachable")
             assert "is paused: somebody froze it" in launch.work.ranks[1].detail
             assert launch.work.state != "failed"
-            worker.run(f"podman unpause {NAME}")
+            worker.run(f"{lab.engine} unpause {NAME}")
             await launch.state(1, "ready")
-            worker.run(f"podman pause {NAME}")
+            worker.run(f"{lab.engine} pause {NAME}")
             said = await asyncio.to_thread(lab.wizard_says, "status")
             assert "this node is done, waits for node 1, which is paused" in said
             assert await launch.work.stop() == []
         lab.nothing_left()
     finally:
-        worker.run("podman unpause -a", status=None)  # frozen, it could not even be killed
+        worker.run(
+            f"{lab.engine} unpause {NAME}", status=None
+        )  # frozen, it could not even be killed
 
 
 # -- a node out of reach
 
 
-async def test_out_of_reach_is_not_dead(lab: PodmanLab) -> None:
+async def test_out_of_reach_is_not_dead(lab: EngineLab) -> None:
     async with followed(lab.preset()) as launch:
         await launch.ready()
         lab.room.cut(lab.nodes[1])
@@ -113,7 +118,7 @@ async def test_out_of_reach_is_not_dead(lab: PodmanLab) -> None:
     lab.nothing_left()
 
 
-async def test_out_of_reach_while_it_loads_is_not_ready(lab: PodmanLab) -> None:
+async def test_out_of_reach_while_it_loads_is_not_ready(lab: EngineLab) -> None:
     async with followed(lab.preset(pause=3.0)) as launch:
         work = launch.work
         await launch.stage(1, "weights")
@@ -126,7 +131,7 @@ async def test_out_of_reach_while_it_loads_is_not_ready(lab: PodmanLab) -> None:
     lab.nothing_left()
 
 
-async def test_stop_while_a_node_is_out_of_reach(lab: PodmanLab) -> None:
+async def test_stop_while_a_node_is_out_of_reach(lab: EngineLab) -> None:
     preset = lab.preset()
     async with fleet_of(preset) as fleet:
         work = launch_of(fleet, preset)

@@ -1,16 +1,16 @@
-"""What stands in the way of a launch with a real podman: refused, and nothing left."""
+"""What stands in the way of a launch with a real engine: refused, and nothing left."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.engines.enginelab import NAME, EngineLab
 from tests.engines.launching import fleet_of, launch_of, states
-from tests.engines.podmanlab import NAME, PodmanLab
 from wizard.errors import LaunchError
 from wizard.scripts import image
 
 
-async def test_a_name_that_a_stranger_has(lab: PodmanLab) -> None:
+async def test_a_name_that_a_stranger_has(lab: EngineLab) -> None:
     preset = lab.preset()
     stranger = lab.stranger(lab.nodes[1], NAME)
     async with fleet_of(preset) as fleet:
@@ -23,7 +23,7 @@ async def test_a_name_that_a_stranger_has(lab: PodmanLab) -> None:
     assert lab.nodes[0].run("ls -A /root/.v32-wizard/launches 2>/dev/null", status=None) == ""
 
 
-async def test_npus_that_another_preset_has(lab: PodmanLab) -> None:
+async def test_npus_that_another_preset_has(lab: EngineLab) -> None:
     preset = lab.preset()
     labels = "--label v32-wizard.preset=other --label v32-wizard.launch=x --device /dev/davinci3"
     lab.stranger(lab.nodes[1], "other", labels)
@@ -33,26 +33,28 @@ async def test_npus_that_another_preset_has(lab: PodmanLab) -> None:
     assert lab.containers() == [[], ["other running"]]
 
 
-async def test_an_image_that_one_node_has_not(lab: PodmanLab) -> None:
+async def test_an_image_that_one_node_has_not(lab: EngineLab) -> None:
     preset = lab.preset()
-    lab.nodes[1].run(f"podman rmi {image(preset)}")
+    lab.nodes[1].run(f"{lab.engine} rmi {image(preset)}")
     async with fleet_of(preset) as fleet:
         work = launch_of(fleet, preset)
-        with pytest.raises(LaunchError, match=r"Node 1: the image is not on .*podman pull quay"):
+        with pytest.raises(
+            LaunchError, match=rf"Node 1: the image is not on .*{lab.engine} pull quay"
+        ):
             await work.start()
     lab.nothing_left()
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["tar", "tar.gz"])
 async def test_an_image_is_loaded_from_an_archive_where_it_is_missing(
-    lab: PodmanLab, packed: bool
+    lab: EngineLab, packed: bool
 ) -> None:
     archive = "/srv/image.tar.gz" if packed else "/srv/image.tar"
     preset = lab.preset(image_archive=archive)
     worker, reference = lab.nodes[1], image(preset)
-    worker.run(f"mkdir -p /srv && podman save -q -o /srv/image.tar {reference}")
+    worker.run(f"mkdir -p /srv && {lab.engine} save -o /srv/image.tar {reference}")
     worker.run("gzip -1 /srv/image.tar" if packed else "true")
-    worker.run(f"podman rmi {reference}")
+    worker.run(f"{lab.engine} rmi {reference}")
     async with fleet_of(preset) as fleet:
         work = launch_of(fleet, preset)
         with pytest.raises(LaunchError, match="Node 1: the image is not on the node"):
@@ -64,12 +66,12 @@ async def test_an_image_is_loaded_from_an_archive_where_it_is_missing(
     lab.nothing_left()
 
 
-async def test_archives_that_podman_cannot_load(lab: PodmanLab) -> None:
+async def test_archives_that_cannot_be_loaded(lab: EngineLab) -> None:
     preset = lab.preset(image_archive="/srv/image.tar")
     worker, reference = lab.nodes[1], image(preset)
-    worker.run(f"mkdir -p /srv && podman tag {reference} localhost/other:1")
-    worker.run("podman save -q -o /srv/image.tar localhost/other:1")
-    worker.run(f"podman rmi {reference} localhost/other:1")
+    worker.run(f"mkdir -p /srv && {lab.engine} tag {reference} localhost/other:1")
+    worker.run(f"{lab.engine} save -o /srv/image.tar localhost/other:1")
+    worker.run(f"{lab.engine} rmi {reference} localhost/other:1")
     async with fleet_of(preset) as fleet:
         work = launch_of(fleet, preset)
         work.fetch_image = True
@@ -84,9 +86,9 @@ async def test_archives_that_podman_cannot_load(lab: PodmanLab) -> None:
     lab.nothing_left()
 
 
-async def test_a_registry_that_cannot_be_reached(lab: PodmanLab) -> None:
+async def test_a_registry_that_cannot_be_reached(lab: EngineLab) -> None:
     preset = lab.preset()
-    lab.nodes[1].run(f"podman rmi {image(preset)}")
+    lab.nodes[1].run(f"{lab.engine} rmi {image(preset)}")
     async with fleet_of(preset) as fleet:
         work = launch_of(fleet, preset)
         work.fetch_image = True
@@ -95,7 +97,7 @@ async def test_a_registry_that_cannot_be_reached(lab: PodmanLab) -> None:
     lab.nothing_left()
 
 
-async def test_a_mount_that_one_node_has_not(lab: PodmanLab) -> None:
+async def test_a_mount_that_one_node_has_not(lab: EngineLab) -> None:
     preset = lab.preset()
     missing = "/usr/local/Ascend/driver/version.info"
     lab.nodes[1].run(f"rm {missing}")
@@ -109,17 +111,18 @@ async def test_a_mount_that_one_node_has_not(lab: PodmanLab) -> None:
     lab.nothing_left()
 
 
-async def test_no_podman_and_no_space(lab: PodmanLab) -> None:
+async def test_no_engine_and_no_space(lab: EngineLab) -> None:
     preset = lab.preset()
     # no room for another file: df does not tell, so that only the engine itself can
     store = "/var/lib/containers"
+    program = lab.nodes[1].run(f"command -v {lab.engine}").strip()
     used = int(lab.nodes[1].run(f"df -i {store} | tail -1").split()[2])
     lab.nodes[1].run(f"mount -o remount,nr_inodes={used + 3} {store}")
     async with fleet_of(preset) as fleet:
-        with pytest.raises(LaunchError, match=r"no space is left for podman on node 1"):
+        with pytest.raises(LaunchError, match=f"no space is left for {lab.engine} on node 1"):
             await launch_of(fleet, preset).start()
-        lab.nodes[1].run(f"mount -o remount,nr_inodes=0 {store}; mv /usr/bin/podman /tmp")
-        with pytest.raises(LaunchError, match=r"(?i)node 1 .*podman"):
+        lab.nodes[1].run(f"mount -o remount,nr_inodes=0 {store}; mv {program} /tmp")
+        with pytest.raises(LaunchError, match=rf"(?i)node 1 .*{lab.engine}"):
             await launch_of(fleet, preset).start()
-    lab.nodes[1].run("mv /tmp/podman /usr/bin")
+    lab.nodes[1].run(f"mv /tmp/{lab.engine} {program}")
     lab.nothing_left()

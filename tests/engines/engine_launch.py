@@ -1,6 +1,6 @@
-"""A launch with a real container engine: Debian's podman on two machines (make test-podman).
+"""A launch with a real container engine on two machines (make test-podman, make test-docker).
 
-Opt-in, because it needs root, podman and namespaces: the name of this file and of its neighbours
+Opt-in, because it needs root, an engine and namespaces: the name of this file and of its neighbours
 keeps them out of the ordinary run. Where they cannot run they are skipped and say why.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 
+from tests.engines.enginelab import NAME, EngineLab, wait_for
 from tests.engines.launching import fleet_of, launch_of
 from tests.engines.machines import Machine
-from tests.engines.podmanlab import NAME, PodmanLab, wait_for
 
 
-def test_from_launch_to_stop_by_the_command_line(lab: PodmanLab) -> None:
+def test_from_launch_to_stop_by_the_command_line(lab: EngineLab) -> None:
     lab.preset()
     lab.wizard("status", status=1)
     assert "is served by node 0" in lab.wizard("launch", "--yes", "--skip-checks")
@@ -38,7 +38,7 @@ def test_from_launch_to_stop_by_the_command_line(lab: PodmanLab) -> None:
         assert "init engine" in machine.run(f"cat {folder}/serve.log")
 
 
-async def test_what_container_sh_asks_for_is_so_in_the_container(lab: PodmanLab) -> None:
+async def test_what_container_sh_asks_for_is_so_in_the_container(lab: EngineLab) -> None:
     preset = lab.preset(mounts=["/srv/data:/data:ro"])
     for machine in lab.nodes:
         machine.run("mkdir -p /srv/data && echo here >/srv/data/file")
@@ -48,7 +48,7 @@ async def test_what_container_sh_asks_for_is_so_in_the_container(lab: PodmanLab)
         for machine in lab.nodes:
 
             def inside(script: str, machine: Machine = machine) -> str:
-                return machine.run(f"podman exec {NAME} sh -c '{script}'").strip()
+                return machine.run(f"{lab.engine} exec {NAME} sh -c '{script}'").strip()
 
             assert inside("cat /etc/hccn.conf") == machine.run("cat /etc/hccn.conf").strip()
             assert inside("ls /dev | grep -c davinci[0-9]") == "16"
@@ -56,22 +56,22 @@ async def test_what_container_sh_asks_for_is_so_in_the_container(lab: PodmanLab)
             assert "No such device" in inside("cat /dev/davinci15 2>&1; true")
             assert int(inside('df -k /dev/shm | tail -1 | awk "{print \\$2}"')) == 1 << 20
             assert "Read-only" in machine.run(
-                f"podman exec {NAME} sh -c 'touch /v32-wizard/serve.sh' 2>&1", status=None
+                f"{lab.engine} exec {NAME} sh -c 'touch /v32-wizard/serve.sh' 2>&1", status=None
             )
             assert inside("cat /data/file") == "here"
             assert "init" in inside("cat /proc/1/comm")
             inside("echo from CANN >/root/ascend/log/plog")
             kept = f"/root/.v32-wizard/launches/{work.launch_id}/ascend-log/plog"
             assert machine.run(f"cat {kept}") == "from CANN\n"
-            described = json.loads(machine.run(f"podman inspect {NAME}"))[0]["HostConfig"]
+            described = json.loads(machine.run(f"{lab.engine} inspect {NAME}"))[0]["HostConfig"]
             assert described["NetworkMode"] == "host"
             assert described["RestartPolicy"]["Name"] in {"", "no"}
-            assert described["LogConfig"]["Type"] == "k8s-file"
+            assert described["LogConfig"]["Type"] == lab.logs
         assert await work.stop() == []
         lab.nothing_left()
 
 
-async def test_stop_leaves_what_others_run(lab: PodmanLab) -> None:
+async def test_stop_leaves_what_others_run(lab: EngineLab) -> None:
     preset = lab.preset()
     async with fleet_of(preset) as fleet:
         work = launch_of(fleet, preset)
@@ -84,7 +84,7 @@ async def test_stop_leaves_what_others_run(lab: PodmanLab) -> None:
     assert lab.containers() == [["other running", f"{NAME}-2 running"]] * 2
 
 
-async def test_a_container_that_does_not_mind_term_is_killed(lab: PodmanLab) -> None:
+async def test_a_container_that_does_not_mind_term_is_killed(lab: EngineLab) -> None:
     preset = lab.preset(fault="1:stubborn")
     async with fleet_of(preset) as fleet:
         work = launch_of(fleet, preset, grace_s=1)
@@ -96,7 +96,7 @@ async def test_a_container_that_does_not_mind_term_is_killed(lab: PodmanLab) -> 
     lab.nothing_left()
 
 
-def test_what_it_made_is_gone_with_the_tests(lab: PodmanLab) -> None:
+def test_what_it_made_is_gone_with_the_tests(lab: EngineLab) -> None:
     lab.preset()
     lab.wizard("launch", "--yes", "--skip-checks")
     pids = [machine.pid for machine in lab.nodes]
