@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,20 @@ async def test_a_restart_is_as_old_as_the_end_before_it(tmp_path: Path) -> None:
     entry = fleet.nodes[1].container
     again = {"Status": "running", "StartedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     fleet.nodes[1].put(entry | {"State": entry["State"] | again})
+    for it in watches:
+        await it.ask()
+    assert first_to_fail(watches) is watches[1]
+
+
+async def test_a_removed_container_comes_before_those_that_lost_it(tmp_path: Path) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    watches = [watch(fleet, rank) for rank in range(2)]
+    for node, it in zip(fleet.nodes, watches, strict=True):
+        node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+        await it.ask()
+    next(fleet.nodes[1].files.glob("*.json")).unlink()
+    entry, ended = fleet.nodes[0].container, datetime.now(UTC).isoformat()
+    fleet.nodes[0].put(entry | {"State": {"Status": "exited", "FinishedAt": ended, "ExitCode": 1}})
     for it in watches:
         await it.ask()
     assert first_to_fail(watches) is watches[1]

@@ -26,7 +26,8 @@ class Death:
     """A container of the launch that does not run any more.
 
     ``age_s`` is how long ago by the node's own clock, so that nodes whose clocks differ can be
-    compared; None when the node did not say. ``removed``: there is no log of it any more.
+    compared, of one that was removed since it was last seen; None when that is not known.
+    ``removed``: there is no log of it any more.
     """
 
     reason: str
@@ -51,6 +52,7 @@ class NodeWatch:
         self._ask_now = asyncio.Event()
         self._known = asyncio.Event()  # the container is there and was started
         self._first: tuple[float | None, int] | None = None  # its start, and restarts before it
+        self._seen: float | None = None  # when it was last there, by our clock
 
     async def run(self) -> None:
         """Follow the log, ask for the container's state and for the node's time, side by side."""
@@ -62,10 +64,12 @@ class NodeWatch:
     async def ask(self) -> None:
         """Ask for the container's state once. A node out of reach is unreachable, not dead."""
         node = self.node
+        began = time.time()
         there = asyncio.create_task(node.remote.answer(timeout_s=ANSWER_S))
         late = asyncio.get_running_loop().call_later(ANSWER_S, self._late, there)
         try:
             self._saw(await node.listing())
+            self._seen = began
         except RemoteError as error:
             self._out_of_reach(str(error))
         except LaunchError as error:
@@ -119,7 +123,10 @@ class NodeWatch:
         self.node.in_reach(engine=True)
         container = next(filter(self.node.fence.holds, listing.containers), None)
         if container is None:
-            self._died(Death("its container was removed", None, time.time(), removed=True))
+            # nobody removes one because another ended: it may have gone as soon as it was seen
+            now = time.time()
+            age = now - self._seen if self._seen is not None else None
+            self._died(Death("its container was removed", age, now, removed=True))
             return
         self.node.state.container = container.id
         if container.unstarted:
