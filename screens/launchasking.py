@@ -15,7 +15,6 @@ from wizard.leftover import left_over, stoppable
 from wizard.roomtypes import LaunchLike
 from wizard.session import Session
 
-_ENDED = frozenset({"exited", "dead", "stopped"})  # words of the engines
 _UNSTARTED = "It was made there and not started: its wizard is at it, or has ended."
 _REMOVING = "It does not run there any more. Its logs are kept on the node when it is removed."
 
@@ -87,7 +86,7 @@ class LaunchAsking(StepScreen):
 
     async def _settle(self, holder: Holder) -> None:
         """Attach, restart or neither; what runs may be somebody else's, and is named."""
-        ended = holder.status in _ENDED
+        ended = holder.ended
         answers: tuple[Answer, ...] = (
             ("cancel", "Cancel", "default"),
             ("attach", "Go to it", "primary"),

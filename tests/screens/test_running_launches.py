@@ -104,6 +104,7 @@ class Contested(FakeLaunch):
                 launch="20261125-001122-abc",
                 owner="eve@jump2",
                 since=time.time() - 300,
+                ended=self.status == "exited",
             )
             raise Taken(self.conflict)
         await super().start()
