@@ -55,7 +55,9 @@ class Ending:
         if by:
             for node in self._nodes:
                 node.put("stopped", detail=f"stopped by {by}")
-            record.put("stopped", f"It was stopped by {by}; that is no failure.")
+            told = f"It was stopped by {by}; that is no failure."
+            left = f"Whether all of it is gone says: v32-wizard status {record.preset.name}"
+            record.put("stopped", f"{told} {left}")
             return
         first.node.put("failed", detail=how)
         brief = f"{first.node.state.label} failed: {how}."
