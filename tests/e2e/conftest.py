@@ -68,6 +68,16 @@ class Terminal:
             time.sleep(0.05)
         pytest.fail(f"never saw {what!r}; the screen was:\n{self.screen()}")
 
+    def walk_to_checks(self) -> None:
+        """From the start screen to the screen of the checks."""
+        self.wait("Welcome to v32-wizard")
+        self.press("Enter")
+        self.wait("Which servers, and which weights")
+        self.press("F10")
+        self.wait("Which nodes")
+        self.press("F10")
+        self.wait("Do all NPUs see")
+
     def stop(self) -> None:
         self.tmux("kill-server")
 

@@ -28,12 +28,7 @@ def test_killed_while_loading_the_first_screen_leads_back(
     words = ["--series", "A3", "--precision", "w8a8", "--scenario", str(scenario)]
     with Simulator(terminal.folder, *words) as cluster:
         terminal.start(str(cluster.preset))
-        terminal.wait("Welcome to v32-wizard")
-        terminal.press("Enter")
-        terminal.wait("Which servers, and which weights")
-        terminal.press("F10")
-        terminal.wait("Which nodes")
-        terminal.press("F10")
+        terminal.walk_to_checks()
         terminal.wait("All [0-9]+ checks passed", 60)
         terminal.press("F10")
         terminal.wait("Nothing blocks the launch")

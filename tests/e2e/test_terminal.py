@@ -10,20 +10,9 @@ from conftest import SPEED, Terminal, processes_with
 pytestmark = pytest.mark.e2e
 
 
-def walk_to_checks(terminal: Terminal) -> None:
-    """From the start screen to the screen of the checks."""
-    terminal.wait("Welcome to v32-wizard")
-    terminal.press("Enter")
-    terminal.wait("Which servers, and which weights")
-    terminal.press("F10")
-    terminal.wait("Which nodes")
-    terminal.press("F10")
-    terminal.wait("Do all NPUs see")
-
-
 def test_from_the_start_screen_to_a_streamed_answer(terminal: Terminal) -> None:
     terminal.start("demo", "--speed", SPEED)
-    walk_to_checks(terminal)
+    terminal.walk_to_checks()
     terminal.wait("All 416 checks passed", 60)
     terminal.press("F10")
     terminal.wait("What will run on each node")
@@ -51,7 +40,7 @@ def test_from_the_start_screen_to_a_streamed_answer(terminal: Terminal) -> None:
 
 def test_a_dark_link_is_found_and_explained(terminal: Terminal) -> None:
     terminal.start("demo", "--scenario", "link-down", "--speed", SPEED)
-    walk_to_checks(terminal)
+    terminal.walk_to_checks()
     terminal.wait("416 of 416 .*4 failed, 1 warned", 60)
     for _ in range(5):  # x goes through the bad answers, on whichever node they are
         screen = terminal.wait("^ node .* (?:FAIL|WARN)")

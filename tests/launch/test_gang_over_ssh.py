@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,17 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def launch(fleet: Fleet, preset: Preset) -> Launch:
     return Launch(fleet, preset, interval_s=0.1)
+
+
+@asynccontextmanager
+async def started(
+    tmp_path: Path, scenario: str = "{}"
+) -> AsyncIterator[tuple[SimulatedCluster, Fleet, Launch]]:
+    """A cluster that plays a scenario, and a launch on it whose containers run."""
+    async with played(scenario, tmp_path) as (simulated, preset, fleet), asyncio.timeout(LIMIT_S):
+        work = launch(fleet, preset)
+        await work.start()
+        yield simulated, fleet, work
 
 
 def names(simulated: SimulatedCluster) -> list[list[str]]:
@@ -123,12 +136,7 @@ async def test_a_strangers_name_is_told_and_left_alone(tmp_path: Path) -> None:
 
 async def test_a_rank_that_ends_with_code_0_is_the_cause(tmp_path: Path) -> None:
     scenario = "launch: [{node: 1, at: load, does: exits}]"
-    async with (
-        played(scenario, tmp_path) as (simulated, preset, fleet),
-        asyncio.timeout(LIMIT_S),
-    ):
-        work = launch(fleet, preset)
-        await work.start()
+    async with started(tmp_path, scenario) as (simulated, _, work):
         await work.follow()
         assert [rank.state for rank in work.ranks] == ["aborted", "failed"]
         assert "exited with code 0, though nobody stopped it" in work.message
@@ -137,12 +145,7 @@ async def test_a_rank_that_ends_with_code_0_is_the_cause(tmp_path: Path) -> None
 
 async def test_what_only_cann_says_is_fetched_and_becomes_the_cause(tmp_path: Path) -> None:
     scenario = "launch: [{node: 1, at: load, does: hccl_port}]"
-    async with (
-        played(scenario, tmp_path) as (simulated, preset, fleet),
-        asyncio.timeout(LIMIT_S),
-    ):
-        work = launch(fleet, preset)
-        await work.start()
+    async with started(tmp_path, scenario) as (simulated, _, work):
         await work.follow()
         assert work.diagnosis is not None
         cause = work.diagnosis.causes[0]
@@ -157,16 +160,14 @@ async def test_what_only_cann_says_is_fetched_and_becomes_the_cause(tmp_path: Pa
 
 
 async def test_node_0_that_dies_after_ready_is_named_and_stop_clears_up(tmp_path: Path) -> None:
-    async with played("{}", tmp_path) as (simulated, preset, fleet), asyncio.timeout(LIMIT_S):
-        work = launch(fleet, preset)
-        await work.start()
+    async with started(tmp_path) as (simulated, fleet, work):
         follow = asyncio.create_task(work.follow())
         await work.ready.wait()
         assert (await fleet.remotes[0].run("docker kill vllm-ascend")).exit_status == 0
         await follow
         assert work.state == "failed"
         assert not work.ready.is_set()
-        assert f"node 0 ({preset.nodes[0].host}) failed: exited with code" in work.message
+        assert f"node 0 ({work.preset.nodes[0].host}) failed: exited with code" in work.message
         assert names(simulated) == [["vllm-ascend"], ["vllm-ascend"]]  # nothing is ended on a guess
         assert await work.stop() == []
         assert names(simulated) == [[], []]
@@ -174,26 +175,19 @@ async def test_node_0_that_dies_after_ready_is_named_and_stop_clears_up(tmp_path
 
 async def test_a_container_that_somebody_removes_before_ready(tmp_path: Path) -> None:
     scenario = "launch: [{node: 1, at: load, does: hangs}]"
-    async with (
-        played(scenario, tmp_path) as (simulated, preset, fleet),
-        asyncio.timeout(LIMIT_S),
-    ):
-        work = launch(fleet, preset)
-        await work.start()
+    async with started(tmp_path, scenario) as (simulated, fleet, work):
         follow = asyncio.create_task(work.follow())
         await until(lambda: all(r.progress is not None for r in work.ranks), limit_s=LIMIT_S)
         assert (await fleet.remotes[1].run("docker rm -f vllm-ascend")).exit_status == 0
         await follow
-        label = f"node 1 ({preset.nodes[1].host})"
+        label = f"node 1 ({work.preset.nodes[1].host})"
         assert f"{label} failed: its container was removed" in work.message
         assert [rank.state for rank in work.ranks] == ["aborted", "failed"]
         assert names(simulated) == [[], []]
 
 
 async def test_out_of_reach_is_seen_and_is_no_death(tmp_path: Path) -> None:
-    async with played("{}", tmp_path) as (simulated, preset, fleet), asyncio.timeout(LIMIT_S):
-        work = launch(fleet, preset)
-        await work.start()
+    async with started(tmp_path) as (simulated, _, work):
         follow = asyncio.create_task(work.follow())
         await work.ready.wait()
         await simulated.take_away(1)

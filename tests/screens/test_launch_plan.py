@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from textual.pilot import Pilot
 
 from tests.screens.fakes import World, preset
 from tests.screens.pilots import Open, shown, until
@@ -42,6 +43,12 @@ TIGHT = result(1, "disk", Status.WARN, "only 9 GiB are free on /", "disk-full")
 OTHER = Inhabitant(1, Container("ab" * 32, "training", "running", image="busybox"), npus=(2, 3))
 
 
+async def ask(pilot: Pilot[int], question: str) -> None:
+    """Want the launch, and wait for what is asked first."""
+    await pilot.press("l")
+    await until(pilot, lambda: question in shown(pilot))
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 async def test_what_the_nodes_say_stands_above_the_steps(
     world: World, open_wizard: Open, size: tuple[int, int]
@@ -67,15 +74,13 @@ async def test_a_missing_image_is_fetched_after_the_question_alone(
     world.survey = survey(MISSING)
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
         await until(pilot, lambda: "To fetch" in shown(pilot))
-        await pilot.press("l")
-        await until(pilot, lambda: "Fetch and launch" in shown(pilot))
+        await ask(pilot, "Fetch and launch")
         assert "It is fetched first (docker pull" in " ".join(shown(pilot).split())
         assert not world.launch.fetch_image
         await pilot.press("enter")  # the harmless answer has the focus
         await until(pilot, lambda: "Fetch and launch" not in shown(pilot))
         assert not world.launch.fetch_image
-        await pilot.press("l")
-        await until(pilot, lambda: "Fetch and launch" in shown(pilot))
+        await ask(pilot, "Fetch and launch")
         await pilot.press("right", "enter")
         await until(pilot, lambda: "start" in world.launch.calls)
         assert world.launch.fetch_image
@@ -87,8 +92,7 @@ async def test_what_stands_in_the_way_is_said_in_the_question(
     world.survey = survey(TAKEN)
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
         await until(pilot, lambda: "1 thing stands in the way" in shown(pilot))
-        await pilot.press("l")
-        await until(pilot, lambda: "Launch on 2 nodes now?" in shown(pilot))
+        await ask(pilot, "Launch on 2 nodes now?")
         text = " ".join(shown(pilot).split())
         assert "1 thing stands in the way. Node 0: taken: 8000 (the API)." in text
         assert "Fetch and launch" not in text
@@ -97,8 +101,7 @@ async def test_what_stands_in_the_way_is_said_in_the_question(
         await pilot.press("r")
         await until(pilot, lambda: "This is what Launch does" in shown(pilot))
         assert world.plans == 2
-        await pilot.press("l")
-        await until(pilot, lambda: "Launch on 2 nodes now?" in shown(pilot))
+        await ask(pilot, "Launch on 2 nodes now?")
         assert "in the way" not in shown(pilot)
         await pilot.press("right", "enter")
         await until(pilot, lambda: "start" in world.launch.calls)
@@ -111,8 +114,7 @@ async def test_while_the_image_is_fetched_no_usual_time_is_told(
     world.survey = survey(MISSING)
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
         await until(pilot, lambda: "To fetch" in shown(pilot))
-        await pilot.press("l")
-        await until(pilot, lambda: "Fetch and launch" in shown(pilot))
+        await ask(pilot, "Fetch and launch")
         await pilot.press("right", "enter")
         await until(pilot, lambda: "usually 10-20 min" in shown(pilot))
         rank = world.launch.ranks[1]
