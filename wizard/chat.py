@@ -79,13 +79,7 @@ class ChatClient:
 
     async def models(self) -> list[str]:
         """Return the ids that the server lists, most important first."""
-        try:
-            async with self._http(_SHORT_S) as http:
-                response = await http.get("/v1/models")
-        except (httpx.HTTPError, OSError) as error:
-            raise _unreachable(error) from error
-        if response.status_code != httpx.codes.OK:
-            raise _refused(response.status_code, response.text)
+        response = await self._get("/v1/models")
         try:
             return [str(entry["id"]) for entry in response.json()["data"]]
         except (ValueError, KeyError, TypeError) as error:
@@ -93,14 +87,17 @@ class ChatClient:
 
     async def metrics(self) -> str:
         """Return ``/metrics`` as it is: Prometheus' text format."""
+        return (await self._get("/metrics")).text
+
+    async def _get(self, path: str) -> httpx.Response:
         try:
             async with self._http(_SHORT_S) as http:
-                response = await http.get("/metrics")
+                response = await http.get(path)
         except (httpx.HTTPError, OSError) as error:
             raise _unreachable(error) from error
         if response.status_code != httpx.codes.OK:
             raise _refused(response.status_code, response.text)
-        return response.text
+        return response
 
     async def stream(
         self,
