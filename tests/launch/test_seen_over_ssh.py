@@ -133,7 +133,8 @@ async def test_a_worker_that_is_away_when_its_turn_comes_is_waited_for(
         await until(lambda: worker.state == "unreachable", limit_s=LIMIT_S)
         goes.set()
         await until(lambda: worker.detail.startswith("tried again until "), limit_s=LIMIT_S)
-        assert f"node 1 ({worker.host})" in worker.detail
+        assert "before the login" in worker.detail  # why, at once: the line has little room
+        assert worker.host not in worker.detail
         await simulated.bring_back(1)
         await task
         assert (work.state, worker.state) == ("waiting", "running")

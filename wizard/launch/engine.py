@@ -27,10 +27,11 @@ _LISTED_LIMIT = 16 << 20  # inspect tells 10 to 20 KB of each container, and som
 SLOW_S = 120.0  # making and starting: dockerd under load takes its time
 
 
-def tried_until(error: RemoteError, until: float) -> str:
-    """Say that a node that is lost is tried again, and until when (epoch seconds)."""
+def tried_until(error: RemoteError, until: float, label: str) -> str:
+    """Say that a node, known by ``label``, is tried again, until when (epoch seconds), and why."""
     clock = time.strftime("%H:%M:%S", time.localtime(until))
-    return f"tried again until {clock}: {error.message}"
+    why = error.message.removeprefix(f"{label} cannot be reached: ")  # the line is the node's own
+    return f"tried again until {clock}: {why}"
 
 
 class NodeEngine(ShownRank):
@@ -98,7 +99,7 @@ class NodeEngine(ShownRank):
                     continue  # mostly it only has to be opened anew
                 if now() >= until:
                     raise
-                self.out_of_reach(tried_until(error, shown))
+                self.out_of_reach(tried_until(error, shown, self.state.label))
             else:
                 self.in_reach()
                 return done

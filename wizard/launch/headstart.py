@@ -62,7 +62,7 @@ class HeadStart:
             until, shown = self._away = self._away or (now + AWAY_S, time.time() + AWAY_S)
             if now > until:
                 raise
-            head.out_of_reach(tried_until(error, shown))
+            head.out_of_reach(tried_until(error, shown, head.state.label))
             return False
         self._away = None
         return bool(found)
