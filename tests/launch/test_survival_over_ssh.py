@@ -83,7 +83,7 @@ async def test_killed_while_loading_found_again_cut_off_and_nothing_lost_or_doub
         async with following(fleet, preset) as work:
             assert work.launch_id == launch_id
             worker = work.ranks[1]
-            await until(lambda: "weights" in worker.stage and worker.log.end, limit_s=LONG_S)
+            await until(lambda: Phase.WEIGHTS in worker.phases and worker.log.end, limit_s=LONG_S)
             assert {Phase.CONTAINER, Phase.PYTHON, Phase.HANDSHAKE, Phase.RANKS} <= {*worker.phases}
             assert "activated" in worker.log.line(0)  # from the start of the log
             for server in simulated._servers:
