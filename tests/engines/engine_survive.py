@@ -36,7 +36,7 @@ def ours(lab: EngineLab) -> list[list[str]]:
 
 def go(lab: EngineLab, rank: int) -> None:
     """Let the stand-in of a rank go on; see standin/vllm."""
-    lab.nodes[rank].run("touch /root/.v32-wizard/launches/*/go")
+    lab.nodes[rank].run("for one in /root/.v32-wizard/launches/*; do touch $one/go; done")
 
 
 async def served_with_its_story(lab: EngineLab) -> None:
@@ -94,6 +94,7 @@ async def test_killed_while_it_loads(lab: EngineLab) -> None:
     with killed_wizard(lab, lambda: lab.nodes[1].processes(VLLM)):
         async with followed(preset, found=True) as launch:
             await launch.stage(1, "weights 2 of 4")
+            await launch.log(1, "is activated")  # the stage is known before the log is read
             assert "is activated" in launch.work.ranks[1].log.line(0)
             go(lab, 1)
             await launch.ready()

@@ -102,7 +102,7 @@ async def told_from_the_start(lab: VllmLab, launch: Followed) -> None:
         print(f"\n{rank.label}: {took}")
         assert times == sorted(times)
         first = machine.run(f"podman logs {NAME} 2>&1").splitlines()[0]
-        assert rank.log.line(0) == clean(first).rstrip()
+        await until(lambda r=rank, f=first: r.log.line(0) == clean(f).rstrip(), limit_s=LIMIT_S)
 
 
 def kill_engine(machine: Machine) -> None:
