@@ -43,7 +43,17 @@ def advice(found: Sequence[NodeStatus], preset: str) -> str:
 
 def told(found: Sequence[NodeStatus], preset: str, launch: str, owner: str) -> str:
     """Say where there is what of a launch that can be neither followed nor finished."""
-    words = {"absent": "nothing"} | dict.fromkeys(_ASKED_NOT, "not known")
-    where = ", ".join(f"node {n.rank} ({n.host}) {words.get(n.state, n.state)}" for n in found)
     whose = f" of {owner}" if owner else ""
-    return f"launch {launch}{whose} is there in parts only: {where}. {advice(found, preset)}"
+    where, todo = _where(found), advice(found, preset)
+    return f"launch {launch}{whose} is there in parts only: {where}. {todo}"
+
+
+def unstopped(found: Sequence[NodeStatus], preset: str, by: str) -> str:
+    """Say that a launch is half stopped, by whom, and what to do."""
+    where, away = _where(found), f"take it away with: v32-wizard stop {preset}"
+    return f"{by} was stopping it, and may be at it still: {where}. If it stays so, {away}"
+
+
+def _where(found: Sequence[NodeStatus]) -> str:
+    words = {"absent": "nothing"} | dict.fromkeys(_ASKED_NOT, "not known")
+    return ", ".join(f"node {n.rank} ({n.host}) {words.get(n.state, n.state)}" for n in found)

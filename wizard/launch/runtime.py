@@ -75,6 +75,11 @@ class Container:
         return self.status in UNSTARTED
 
     @property
+    def ended(self) -> bool:
+        """Whether it ran and does not any more."""
+        return not (self.running or self.unstarted)
+
+    @property
     def launch(self) -> str:
         """The launch that it belongs to, or "" when it is none of ours.
 

@@ -19,7 +19,7 @@ from wizard.errors import LaunchError, UsageError, WizardError
 from wizard.launch import pending, remains, report
 from wizard.launch.conflict import Taken
 from wizard.launch.ended import look_back
-from wizard.launch.ending import Ending, blame
+from wizard.launch.ending import Ending, blame, who_stops
 from wizard.launch.fence import Fence, new_fence
 from wizard.launch.gang import GangStart, claims
 from wizard.launch.headstart import RPC_WAIT_S
@@ -285,6 +285,12 @@ class Launch(Record):
                 node.out_of_reach(str(answer), engine=isinstance(answer, LaunchError))
         if torn and all(found.running or found.unstarted for found in there):
             self.put("failed", remains.told(has, self.preset.name, self.launch_id, container.owner))
+            return False
+        ended = [node for node, one in zip(self._nodes, mine, strict=True) if one and one.ended]
+        if container.running and ended and (by := await who_stops(ended[0])):
+            self.put("failed", remains.unstopped(has, self.preset.name, by))
+            for node, one in zip(self._nodes, mine, strict=True):
+                node.put("running" if one and one.running else "stopped")
             return False
         if torn or not (container.running or half):
             left = remains.advice(has, self.preset.name)
