@@ -31,7 +31,12 @@ LIMIT_S = 100.0  # a machine that is loaded three times over
 STRANGER = "somebody-elses"
 LAUNCH = ("launch", "--yes", "--skip-checks")
 CHECKS = {"ssh", "runtime", "image", "ports"}  # before a start; each costs processes on the nodes
-_DECLARED = {"container.sh", "serve.sh", "serve.log"}  # what a launch leaves on a node
+_DECLARED = {
+    "container.sh",
+    "serve.sh",
+    "serve.log",
+    "stopped-by",
+}  # what a launch leaves on a node
 
 
 class Wizard:
@@ -195,7 +200,7 @@ class Lab:
         """Nothing of ours is on the nodes but what is declared; nothing of others was touched."""
         await self.quiet()
         assert self.states == [""] * len(self.states)
-        assert {*self.files()} <= _DECLARED
+        assert {*self.files()} - _DECLARED == set()
         assert await self.found() is None
         for node in self.simulated.nodes:
             folders = {path.name for path in (node.home / ".v32-wizard/launches").glob("*")}

@@ -17,6 +17,7 @@ from tests.launch.test_survival_over_ssh import following, kept_here
 from wizard import apikey
 from wizard.cluster import Precision, Series
 from wizard.launch import headstart, preflight
+from wizard.launch.fence import owner
 from wizard.launch.progress import Phase
 from wizard.simulator.scenario import Scenario, Timing
 
@@ -138,10 +139,16 @@ STAGES = {
 }
 
 
+def clients(lines: list[str], words: str) -> int:
+    """How many of these processes are an engine's client: of Python, or of bash alone."""
+    starts = tuple(f"{of} {words} " for of in ("main()", "/docker", "/podman"))
+    return sum(any(start in line for start in starts) for line in lines)
+
+
 async def follows(it: Lab) -> Wizard:
     """A wizard that has found the launch and follows the logs of both nodes."""
     wizard = await it.begin(*ATTACH)
-    await it.seen(lambda lines: sum("main() logs -f" in line for line in lines) == 2)
+    await it.seen(lambda lines: clients(lines, "logs -f") == 2)
     return wizard
 
 
@@ -226,7 +233,7 @@ timing: {pull: 6000}
     async with lab(nursery, tmp_path, capsys, scenario, container=container, **TWO) as it:
         node = it.simulated.nodes[1]
         wizard = await it.begin(*LAUNCH, "--pull")
-        await it.seen(lambda lines: any(f"main() {way} " in line for line in lines))
+        await it.seen(lambda lines: clients(lines, way) == 1)
         await it.kill(wizard)
         await it.nothing_left()  # the engine's client has ended, and with it the pull
         assert it.files() == []
@@ -258,8 +265,8 @@ async def test_while_it_is_stopped(
         assert (await it.says("status"))[0] == 1
         code, said = await it.says(*ATTACH)
         assert code == 1
-        assert "exited with code 0, though nobody stopped it here" in said
-        assert "stop, and launch again" in said
+        assert f"{owner()} was stopping it, and may be at it still: node 0" in said
+        assert "running. If it stays so, take it away with: v32-wizard stop" in said
         assert it.states == ["exited", "running"]
 
         # node 0 is gone, node 1 runs
