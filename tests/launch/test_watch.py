@@ -84,6 +84,23 @@ async def test_out_of_reach_is_not_dead(tmp_path: Path) -> None:
     assert 6 <= it.death.age_s <= 9
 
 
+async def test_one_that_was_seen_dead_and_is_removed_then_is_told_as_both(tmp_path: Path) -> None:
+    """What an engine does that removes by force, when it is asked in between."""
+    fleet = FakeFleet(preset(), tmp_path)
+    node, it = fleet.nodes[0], watch(fleet, 0)
+    node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+    node.dies(137, ago_s=7)
+    await it.ask()
+    seen = it.death
+    (node.files / f"{node.container['Id']}.json").unlink()
+    await it.ask()
+    await it.ask()
+    assert it.death is not None
+    assert seen is not None
+    assert it.death.reason == f"{seen.reason}, then its container was removed"
+    assert (it.death.removed, it.death.age_s) == (True, seen.age_s)
+
+
 @pytest.mark.parametrize(
     ("answers", "words"),
     [

@@ -83,12 +83,13 @@ class Ending:
         record.put("failed", " ".join([message, *problems]), " ".join([brief, *problems]))
 
     async def _look_round(self) -> str:
-        """Ask the others for their containers, and the dead who stops it on purpose: "" nobody.
+        """Ask all for their containers, and the dead who stops it on purpose: "" nobody.
 
-        A node that is silent must not keep the dead from being named.
+        Of the dead, whether the container is still there. A node that is silent must not keep the
+        dead from being named.
         """
         stops = [asyncio.create_task(who_stops(w.node)) for w in self._watches if w.death]
-        asks = [asyncio.create_task(w.ask()) for w in self._watches if w.death is None]
+        asks = [asyncio.create_task(w.ask()) for w in self._watches]
         try:
             await asyncio.wait([*stops, *asks], timeout=ANSWER_S)
         finally:

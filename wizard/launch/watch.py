@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wizard.errors import LaunchError, RemoteError
 from wizard.launch.clocks import CLOCK_S, ask_clock
@@ -19,6 +19,8 @@ from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase
 from wizard.launch.runtime import Container, Listing
 from wizard.launch.seen import ANSWER_S, INTERVAL_S, no_answer
+
+_REMOVED = "its container was removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,7 @@ class NodeWatch:
         self.node.in_reach(engine=True)
         container = next(filter(self.node.fence.holds, listing.containers), None)
         if container is None:
-            # nobody removes one because another ended: it may have gone as soon as it was seen
-            now = time.time()
-            age = now - self._seen if self._seen is not None else None
-            self._died(Death("its container was removed", age, now, removed=True))
+            self._gone()
             return
         self.node.state.container = container.id
         if container.unstarted:
@@ -156,6 +155,17 @@ class NodeWatch:
             self._out_of_reach(why, engine=True)
         elif self.node.state.state in ("pending", "starting", ""):
             self.node.put("running")
+
+    def _gone(self) -> None:
+        """It was removed; engines kill first, so that it may have been seen dead before."""
+        now, death = time.time(), self.death
+        if death is None:
+            # nobody removes one because another ended: it may have gone as soon as it was seen
+            age = now - self._seen if self._seen is not None else None
+            self._died(Death(_REMOVED, age, now, removed=True))
+        elif not death.removed:
+            self.death = replace(death, reason=f"{death.reason}, then {_REMOVED}", removed=True)
+            self.node.touch()
 
     def _died(self, death: Death) -> None:
         if self.death is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import asyncssh
 from pydantic import SecretStr
@@ -58,10 +59,10 @@ class ExecChannel(asyncssh.SSHClientSession[bytes]):
         session._channel = channel
         for piece in stdin:
             if isinstance(piece, SecretStr):  # never in a variable that a traceback shows
-                channel.write(piece.get_secret_value().encode())
+                session.write(piece.get_secret_value().encode())
             else:
                 for start in range(0, len(piece), _PIECE):
-                    channel.write(piece[start : start + _PIECE])
+                    session.write(piece[start : start + _PIECE])
         return session
 
     @property
@@ -72,7 +73,8 @@ class ExecChannel(asyncssh.SSHClientSession[bytes]):
     def write(self, data: bytes) -> None:
         """Write to the script's stdin; after the end it is dropped."""
         if self._channel is not None and not self.ended.is_set():
-            self._channel.write(data)
+            with suppress(BrokenPipeError):  # its end has come, and is told in a moment
+                self._channel.write(data)
 
     def abandon(self) -> None:
         """Have the node end the command, without waiting for it; output is dropped from now on."""
