@@ -89,7 +89,8 @@ async def test_killed_while_loading_found_again_cut_off_and_nothing_lost_or_doub
             for server in simulated._servers:
                 for connection in list(server.connections):
                     connection.abort()
-            await asyncio.wait_for(work.ready.wait(), LONG_S)
+            await until(lambda: work.ready.is_set() or work.state == "failed", limit_s=LONG_S)
+            assert work.ready.is_set(), work.message
             await until(
                 lambda: all(
                     kept_here(launch_id, rank) == on_the_node(simulated, rank) for rank in (0, 1)

@@ -77,7 +77,7 @@ async def test_a_session_that_ends_before_we_write_is_no_broken_connection(lab: 
     await _add(lab, "taken", Hasty)
     async with lab.fleet() as fleet:
         for _ in range(10):  # our words and its end pass each other now and then
-            with pytest.raises(RemoteError, match="could not start bash.*This account is closed"):
+            with pytest.raises(RemoteError, match=r"could not start bash.*This account is closed"):
                 await fleet.remotes[0].run("true")
             assert fleet.remotes[0].connected, "no reason to break it"
 

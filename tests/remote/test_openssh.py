@@ -12,6 +12,7 @@ from remote_lab import wait_for
 
 from wizard.errors import CommandTimeout, Unreachable
 from wizard.remote.dial import Dialer, Target
+from wizard.remote.line import CHANNELS
 
 
 async def test_a_node_is_reached_and_its_bashrc_is_no_part_of_the_answer(
@@ -51,6 +52,23 @@ async def test_a_server_that_allows_two_sessions_is_asked_no_more_at_once(
         # has seen its end, so that on a busy machine the next one can come too early
         assert server.logged("no more sessions") - refused <= 4, "it was learnt"
     assert server.logins == 1
+
+
+async def test_a_server_that_allows_one_session_gets_a_connection_for_each(
+    openssh: OpenSSHLab,
+) -> None:
+    """A log that is followed holds the one session for hours: the rest must not wait for it."""
+    (server,) = await openssh.add(max_sessions=1)
+    async with openssh.fleet() as fleet:
+        remote = fleet.remotes[0]
+        log = remote.stream("echo first; sleep 300")
+        assert await anext(log) == b"first\n"
+        for _ in range(3):
+            done = await asyncio.gather(*(remote.run(f"echo {n}") for n in range(8)))
+            assert [d.stdout for d in done] == [f"{n}\n".encode() for n in range(8)]
+        assert 2 <= server.logins <= CHANNELS, "they are used again"
+        await log.aclose()
+    await wait_for(lambda: not server.sessions())
 
 
 async def test_nodes_behind_a_bastion_that_lets_two_knock_at_once(openssh: OpenSSHLab) -> None:

@@ -2,6 +2,8 @@
 
 Opened on first use and again on the next use after a drop. Concurrent callers share one attempt,
 and a login that failed is not tried again by itself: servers lock out clients that do (ssh.md).
+A node that bears one session per connection gets further connections, like ssh's own master: a log
+that is followed would hold up everything else for good.
 """
 
 from __future__ import annotations
@@ -24,25 +26,30 @@ from wizard.remote import faults
 from wizard.remote.channel import ExecChannel, Piece, Sink
 from wizard.remote.dial import Dialer, Target
 from wizard.remote.privileges import Entry
-from wizard.remote.slots import Slots
+from wizard.remote.slots import Busy, Slots
 
 CHANNELS = 5  # at once per node: of sshd's ten sessions, eight already lost short commands
 _OPEN_TRIES = 6
+_SURE = 3  # tries after which a node that has one session open surely bears no second
 _AGAIN_S = (0.3, 0.6, 1.2, 2.4)  # before the next try of a connection that dropped
 _PATIENCE_S = 5.0  # for all of them; a node that gives no answer at all is not waited for twice
 
 
 class Line:
-    """See the module."""
+    """See the module. ``channels`` are borne at once, as far as is known; ``more`` lines beside."""
 
-    def __init__(self, node: Node, dialer: Dialer) -> None:
+    def __init__(
+        self, node: Node, dialer: Dialer, channels: int = CHANNELS, more: int = CHANNELS - 1
+    ) -> None:
         self._node = node
         self._dialer = dialer
         self._connection: asyncssh.SSHClientConnection | None = None
         self._dialling: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._failed = False
         self._refused: RemoteError | None = None
-        self._slots = Slots(CHANNELS)
+        self._slots = Slots(channels, patient=not more)
+        self._more = more
+        self._beside: Line | None = None
         self._closers: set[asyncio.Task[None]] = set()
 
     @property
@@ -62,6 +69,8 @@ class Line:
         if self._failed:
             self._failed, self._refused = False, None
             self._dialer.forgive()
+        if self._beside is not None:
+            self._beside.forgive()
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """Return the open connection, opened now if need be; one attempt for all who wait."""
@@ -117,6 +126,8 @@ class Line:
 
     async def close(self) -> None:
         """Close the connection; what still runs on the node through it is ended there."""
+        if self._beside is not None:
+            await self._beside.close()
         if self._dialling is not None:
             self._dialling.cancel()
             await asyncio.gather(self._dialling, return_exceptions=True)
@@ -136,22 +147,40 @@ class Line:
 
         Takes one of the node's few slots.
         """
-        await self._slots.acquire()
-        try:
-            channel = await self._open(entry, stdin, sink)
-        except BaseException:
-            self._slots.release()
-            raise
+        line = self
+        while True:
+            try:
+                channel = await line._take(entry, stdin, sink)
+                break
+            except Busy:
+                line = line._next()
         try:
             yield channel
         finally:
-            if channel.ended.is_set():
-                self._slots.release()
-            else:
-                channel.abandon()
-                closer = asyncio.create_task(self._free(channel))
-                self._closers.add(closer)
-                closer.add_done_callback(self._closers.discard)
+            line._give_back(channel)
+
+    def _next(self) -> Line:
+        """Return the line beside this one, made if need be."""
+        if self._beside is None:
+            self._beside = Line(self._node, self._dialer, channels=1, more=self._more - 1)
+        return self._beside
+
+    async def _take(self, entry: Entry, stdin: Sequence[Piece], sink: Sink) -> ExecChannel:
+        await self._slots.acquire()
+        try:
+            return await self._open(entry, stdin, sink)
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _give_back(self, channel: ExecChannel) -> None:
+        if channel.ended.is_set():
+            self._slots.release()
+            return
+        channel.abandon()
+        closer = asyncio.create_task(self._free(channel))
+        self._closers.add(closer)
+        closer.add_done_callback(self._closers.discard)
 
     async def _free(self, channel: ExecChannel) -> None:
         await channel.ended.wait()
@@ -168,19 +197,27 @@ class Line:
                     )
             except asyncssh.ChannelOpenError as error:
                 problem = error
+                await asyncio.sleep(0)  # a connection that breaks says so before it is closed
+                if connection.is_closed():
+                    if error.code == asyncssh.OPEN_CONNECT_FAILED:
+                        continue  # no refusal of the node's, and nothing was started
+                    raise self._lost() from error
             except (OSError, asyncssh.Error, TimeoutError) as error:
                 # the connection broke, or hangs: nothing has been sent on it for certain
                 connection.abort()
-                raise faults.lost(
-                    self._node.label, self._node.rank, "the start of a command"
-                ) from error
-            if self._slots.narrow():
+                raise self._lost() from error
+            if self._slots.narrow(last=attempt >= _SURE):
                 await self._slots.again()
             else:
                 await asyncio.sleep(0.05 * 2**attempt)
+        if connection.is_closed():
+            raise self._lost() from problem
         raise ConnectionLost(
             f"{self._node.label} opens no more sessions: {faults.their_words(problem)}.",
             node=self._node.rank,
             hint="Is MaxSessions of its sshd very low, or are many others logged in?",
             retryable=True,
         ) from problem
+
+    def _lost(self) -> ConnectionLost:
+        return faults.lost(self._node.label, self._node.rank, "the start of a command")

@@ -101,18 +101,13 @@ class _Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         self.server.connections.add(conn)
+        client, server = (conn.get_extra_info(end) for end in ("peername", "sockname"))
+        # as sshd tells its commands in SSH_CONNECTION; a connection that broke has no ends any more
+        self.ends = f"{client[0]} {client[1]} {server[0]} {server[1]}" if client and server else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is not None:
             self.server.connections.discard(self._connection)
-
-    @property
-    def ends(self) -> str:
-        """The two ends of the connection, as sshd tells its commands in SSH_CONNECTION."""
-        assert self._connection is not None
-        client = self._connection.get_extra_info("peername")
-        server = self._connection.get_extra_info("sockname")
-        return f"{client[0]} {client[1]} {server[0]} {server[1]}"
 
     def begin_auth(self, username: str) -> bool:
         return True
