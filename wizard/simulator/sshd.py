@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,19 @@ class _Connection(asyncssh.SSHServer):
                 asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "not a node of this cluster"
             )
         assert self._connection is not None
-        return self._connection.forward_connection(address, dest_port)
+        return _Forward(self._connection, address, dest_port)
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """A forwarded connection once it is awaited; a connection that breaks first awaits nothing."""
+
+    connection: asyncssh.SSHServerConnection
+    address: str
+    port: int
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.connection.forward_connection(self.address, self.port).__await__()
 
 
 class _Session(asyncssh.SSHServerSession[bytes]):
