@@ -115,14 +115,18 @@ async def test_no_engine_and_no_space(lab: EngineLab) -> None:
     preset = lab.preset()
     # no room for another file: df does not tell, so that only the engine itself can
     store = "/var/lib/containers"
-    program = lab.nodes[1].run(f"command -v {lab.engine}").strip()
+    everywhere = f"type -ap {lab.engine} | xargs readlink -f | sort -u"
+    programs = lab.nodes[1].run(everywhere).split()
     used = int(lab.nodes[1].run(f"df -i {store} | tail -1").split()[2])
     lab.nodes[1].run(f"mount -o remount,nr_inodes={used + 3} {store}")
     async with fleet_of(preset) as fleet:
         with pytest.raises(LaunchError, match=f"no space is left for {lab.engine} on node 1"):
             await launch_of(fleet, preset).start()
-        lab.nodes[1].run(f"mount -o remount,nr_inodes=0 {store}; mv {program} /tmp")
+        lab.nodes[1].run(f"mount -o remount,nr_inodes=0 {store}")
+        for program in programs:
+            lab.nodes[1].run(f"mv {program} {program}.away")
         with pytest.raises(LaunchError, match=rf"(?i)node 1 .*{lab.engine}"):
             await launch_of(fleet, preset).start()
-    lab.nodes[1].run(f"mv /tmp/{lab.engine} {program}")
+    for program in programs:
+        lab.nodes[1].run(f"mv {program}.away {program}")
     lab.nothing_left()
