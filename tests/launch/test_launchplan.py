@@ -148,6 +148,27 @@ async def test_a_dry_run_tells_who_is_there_and_what_stands_in_the_way(
         assert not (simulated.nodes[0].home / ".v32-wizard").exists(), "nothing was written"
 
 
+async def test_a_dry_run_of_a_restart_has_what_it_stops_in_nobodys_way(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    async with played("", tmp_path, precision=Precision.W8A8) as (simulated, _, _):
+        async with asyncio.timeout(LIMIT_S):
+            words = ("--dry-run", "--restart", "--format=json")
+            status, out = await said(simulated, capsys, *words)
+            actions = [step["action"] for step in json.loads(out)["steps"]]
+            assert (status, "stop" in actions) == (0, False), "there is none to stop"
+            await said(simulated, capsys, "--yes", "--skip-checks", "--no-follow")
+            assert (await said(simulated, capsys, "--dry-run"))[0] == 1
+            status, out = await said(simulated, capsys, *words)
+        data = json.loads(out)
+        assert (status, data["blockers"]) == (0, [])
+        steps = [(step["action"], step["text"]) for step in data["steps"]]
+        assert steps[1][0] == "stop"
+        assert data["running"][0]["launch"] in steps[1][1]
+        assert simulated.daemon is not None
+        assert len(simulated.daemon.containers[0]) == 1, "nothing was stopped"
+
+
 async def test_pull_fetches_what_is_missing_and_launches(tmp_path: Path, capsys: Capture) -> None:
     scenario = "nodes: [{node: 0, image: missing}]\n"
     async with played(scenario, tmp_path, precision=Precision.W8A8) as (simulated, preset, _):
@@ -178,3 +199,8 @@ def test_checks_that_only_miss_the_image_do_not_keep_it_from_being_fetched() -> 
 async def test_json_is_for_the_plan_alone() -> None:
     with pytest.raises(UsageError, match="--dry-run"):
         await launch(cli.parse(["launch", "lab", "--format", "json", "--yes"]))
+
+
+async def test_there_is_no_plan_of_attaching() -> None:
+    with pytest.raises(UsageError, match="--attach"):
+        await launch(cli.parse(["launch", "lab", "--attach", "--dry-run"]))

@@ -17,7 +17,7 @@ from wizard.checks.engine import CheckRun
 from wizard.checks.problems import Problem
 from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
-from wizard.commands.running import left_running, settle, whose
+from wizard.commands.running import left_running, replaced, settle, whose
 from wizard.commands.terminal import confirm, note, progress
 from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
@@ -40,6 +40,8 @@ async def launch(arguments: argparse.Namespace) -> int:
     """Check, show the plan, ask, launch on all nodes, follow until it serves."""
     if arguments.format != "text" and not arguments.dry_run:
         raise UsageError("--format json is for the plan:", hint="add --dry-run.")
+    if arguments.attach and arguments.dry_run:
+        raise UsageError("--attach starts nothing, so that there is no plan of it.")
     preset = load_preset(arguments.preset)
     async with connected(preset, arguments) as fleet:
         if arguments.dry_run:
@@ -88,7 +90,8 @@ async def _dry_run(work: Launch, arguments: argparse.Namespace) -> int:
     """Print the plan, with all that stands in the way; 0 when nothing does, 1, 3."""
     work.require_supervisable()
     require_fitting_edits(work.preset)
-    plan = await make_plan(work, fetching=arguments.pull)
+    old = await replaced(work) if arguments.restart else ""
+    plan = await make_plan(work, fetching=arguments.pull, replaces=old)
     if arguments.format == "json":
         print(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 from wizard.commands.terminal import note, read_line
@@ -57,10 +57,18 @@ async def _choice(error: Taken, arguments: argparse.Namespace) -> Choice | None:
     return _WORDS.get((await read_line()).strip().lower())
 
 
-def whose(work: Launch) -> str:
-    """Say which launch :func:`settle` has found, for a question."""
+async def replaced(work: Launch) -> str:
+    """Return in words the launch of the preset that a restart would stop, "" where none runs."""
+    with suppress(Taken):
+        await work.refuse()
     holder = work.conflict
-    assert holder is not None  # settle() has just said so
+    return whose(work) if holder is not None and holder.what == "preset" else ""
+
+
+def whose(work: Launch) -> str:
+    """Say which launch of the preset was found, for a question."""
+    holder = work.conflict
+    assert holder is not None  # it was just found
     return f"launch {holder.launch}" + (f" of {holder.owner}" if holder.owner else "")
 
 
