@@ -22,7 +22,7 @@ BY_HAND = {
     ),
     "restarted": (
         f"{{engine}} restart -t 0 {NAME}",
-        r"(its container was restarted|exited with code 137 \(signal 9\))",
+        r"(its container was restarted|exited with code (137|143) \(signal (9|15)\))",
     ),
 }
 every_hand = pytest.mark.parametrize("hand", BY_HAND)

@@ -84,21 +84,26 @@ async def test_out_of_reach_is_not_dead(tmp_path: Path) -> None:
     assert 6 <= it.death.age_s <= 9
 
 
-async def test_one_that_was_seen_dead_and_is_removed_then_is_told_as_both(tmp_path: Path) -> None:
-    """What an engine does that removes by force, when it is asked in between."""
+@pytest.mark.parametrize("then", ["removed", "restarted"])
+async def test_one_that_was_seen_dead_in_between_is_told_as_both(tmp_path: Path, then: str) -> None:
+    """Engines end what they remove or restart first, and are asked in between now and then."""
     fleet = FakeFleet(preset(), tmp_path)
     node, it = fleet.nodes[0], watch(fleet, 0)
     node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+    await it.ask()
     node.dies(137, ago_s=7)
     await it.ask()
-    seen = it.death
-    (node.files / f"{node.container['Id']}.json").unlink()
+    seen, entry = it.death, node.container
+    if then == "removed":
+        (node.files / f"{entry['Id']}.json").unlink()
+    else:
+        node.put(entry | {"State": {"Status": "running", "StartedAt": "2026-11-20T11:00:00Z"}})
     await it.ask()
     await it.ask()
     assert it.death is not None
     assert seen is not None
-    assert it.death.reason == f"{seen.reason}, then its container was removed"
-    assert (it.death.removed, it.death.age_s) == (True, seen.age_s)
+    assert it.death.reason == f"{seen.reason}, then its container was {then}"
+    assert (it.death.removed, it.death.age_s) == (then == "removed", seen.age_s)
 
 
 @pytest.mark.parametrize(

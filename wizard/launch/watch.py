@@ -21,6 +21,7 @@ from wizard.launch.runtime import Container, Listing
 from wizard.launch.seen import ANSWER_S, INTERVAL_S, no_answer
 
 _REMOVED = "its container was removed"
+_RESTARTED = "its container was restarted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,10 @@ class NodeWatch:
             self._runs(container)
             return
         if container.running:  # alone in a gang it never finds the others again
-            self._died(_restarted(container, listing.clock))
+            if self.death is None:
+                self._died(_restarted(container, listing.clock))
+            elif _RESTARTED not in self.death.reason:
+                self._and_then(self.death, _RESTARTED)
             return
         age = None
         if listing.clock is not None and container.finished_at is not None:
@@ -164,13 +168,16 @@ class NodeWatch:
             age = now - self._seen if self._seen is not None else None
             self._died(Death(_REMOVED, age, now, removed=True))
         elif not death.removed:
-            self.death = replace(death, reason=f"{death.reason}, then {_REMOVED}", removed=True)
-            self.node.touch()
+            self._and_then(replace(death, removed=True), _REMOVED)
 
     def _died(self, death: Death) -> None:
         if self.death is None:
             self.death = death
             self.node.touch()
+
+    def _and_then(self, death: Death, what: str) -> None:
+        self.death = replace(death, reason=f"{death.reason}, then {what}")
+        self.node.touch()
 
 
 def _restarted(container: Container, clock: float | None) -> Death:
@@ -181,7 +188,7 @@ def _restarted(container: Container, clock: float | None) -> Death:
     ended = container.finished_at or container.started_at
     age = clock - ended if clock is not None and ended is not None else None
     before = f" after it {container.how_it_ended()}" if container.exit_code else ""
-    return Death(f"its container was restarted{before}", age, time.time())
+    return Death(f"{_RESTARTED}{before}", age, time.time())
 
 
 def first_to_fail(watches: Iterable[NodeWatch]) -> NodeWatch | None:
