@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -211,13 +211,17 @@ class ServeSpec(_Model):
     probe_s: Annotated[int, Field(ge=60, le=86400)] | None = None
 
 
+Engine = Literal["docker", "podman"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+
+
 class ContainerSpec(_Model):
     """What the container is made of. ``registry`` None: the default one (see scripts.image).
 
     ``image_archive``: a file on every node that a missing image is loaded from, not pulled.
     """
 
-    runtime: Literal["docker", "podman"] = "docker"
+    runtime: Engine = "docker"
     registry: Annotated[Text, _matching(r"[A-Za-z0-9][\w./:-]*", "a repository")] | None = None
     image: Annotated[Text, _matching(r"[A-Za-z0-9][\w./:@-]*", "an image reference")] | None = None
     image_archive: Annotated[Text, AfterValidator(_archive)] | None = None

@@ -79,7 +79,7 @@ async def test_no_other_directory_is_written_to(
     container = Container("1", "n", "exited", labels={LABEL_LAUNCH: ID}, directory=directory)
     sent: list[str] = []
 
-    async def run(text: str, _limit: float) -> object:
+    async def run(text: str, _limit: float, **_kw: object) -> object:
         sent.append(text)
         return done()
 

@@ -1,4 +1,4 @@
-"""A preset whose nodes were edited after its launch, or that has another name now."""
+"""A preset edited after its launch: other nodes, another name, another container engine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.bench import FakeFleet, launch, started
-from wizard.errors import LaunchError
+from tests.launch.bench import FakeFleet, launch, preset, started
+from wizard.errors import LaunchError, UsageError
+from wizard.launch import Launch, finding, pending
+from wizard.launch.conflict import Taken, hint_of
 from wizard.launch.moved import left_elsewhere, other_nodes
 from wizard.launch.runtime import Container
 from wizard.presets import Preset, parse_preset
@@ -89,3 +91,41 @@ async def test_it_is_neither_followed_nor_ended_and_a_stop_tells_what_it_leaves(
     (problem,) = await launch(edited(first, on(A, C), tmp_path / "2")).stop()
     assert f"was made for {B} too" in problem
     assert [node.status for node in first.nodes] == ["absent", "running"]
+
+
+async def test_what_runs_under_the_engine_that_the_preset_named_before_is_told_and_stopped(
+    tmp_path: Path,
+) -> None:
+    first = FakeFleet(preset(), tmp_path)
+    await started(first)
+    for node in first.nodes:
+        (node.files / "podman").mkdir()
+    now = preset(container={"runtime": "podman"})
+    pending._write("lab", [pending.Pending("lab", 1, now.nodes[1].host, 0.0, "may be left")])
+
+    def work() -> Launch:
+        return launch(FakeFleet(now, tmp_path))
+
+    status = await work().status()
+    assert [(node.state, "running under docker" in node.error) for node in status.nodes] == [
+        ("absent", True)
+    ] * 2
+    assert "container.runtime: docker again" in status.remark
+    assert status.pending, "something is there: the stop is not done"
+    with pytest.raises(LaunchError, match="is under docker"):
+        await work().attach()
+    with pytest.raises(Taken, match="already, running under docker") as taken:
+        await work().refuse()
+    assert "v32-wizard stop lab" in hint_of(taken.value.holder)
+    with pytest.raises(UsageError, match="is running under docker on node 0"):
+        [line async for line in work().logs(0)]
+    found = await finding.find_running(now, lambda *_: FakeFleet(now, tmp_path))  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.nodes, found.preset.container.runtime) == (2, "docker")
+
+    (first.nodes[0].files / "broken").write_text("Cannot connect to the Docker daemon")
+    (problem,) = await work().stop()
+    assert "docker does not run on node 0" in problem
+    (first.nodes[0].files / "broken").unlink()
+    assert await work().stop() == []
+    assert [node.status for node in first.nodes] == ["absent", "absent"]

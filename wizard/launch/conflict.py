@@ -38,6 +38,7 @@ class Holder:
         npus: the NPUs that both want.
         ended: whether it ran and does not any more.
         unstarted: whether it was made and never started.
+        engine: what has it, where the preset's ``container.runtime`` is another one now.
     """
 
     what: What
@@ -53,6 +54,7 @@ class Holder:
     npus: tuple[int, ...] = ()
     ended: bool = False
     unstarted: bool = False
+    engine: str = ""
 
     def age(self) -> str:
         """Say since when: ``since 2026-11-25 00:31:07 (4 minutes ago)``; "" when unknown."""
@@ -91,6 +93,11 @@ class Holder:
 
 def hint_of(holder: Holder) -> str:
     """Say what can be done about a holder."""
+    if holder.what == "preset" and holder.engine:
+        return (
+            f"The preset names another container.runtime now. {put_back(holder.engine)}, or launch "
+            f"anew (--restart), or clear it away (v32-wizard stop {holder.preset})."
+        )
     if holder.what == "preset" and holder.ended:
         return (
             f"It has ended: read why (v32-wizard logs {holder.preset}), then launch anew "
@@ -103,6 +110,11 @@ def hint_of(holder: Holder) -> str:
             f"(--restart), or clear it away (v32-wizard stop {holder.preset})."
         )
     return _HINTS[holder.what]
+
+
+def put_back(engine: str) -> str:
+    """Say how to follow a launch that another engine than the preset's has."""
+    return f"To follow it, set container.runtime: {engine} again"
 
 
 class Taken(LaunchError):
@@ -188,7 +200,7 @@ def _holder(
         where,
         container.name,
         container.image,
-        container.status,
+        container.told,
         container.preset,
         container.launch,
         container.owner,
@@ -196,4 +208,5 @@ def _holder(
         tuple(sorted(npus)),
         not (container.running or container.unstarted),
         container.unstarted,
+        container.engine,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
@@ -20,6 +21,7 @@ from wizard.remote.api import Completed, Remote, Root
 
 T = TypeVar("T")
 QUICK_S = 15.0  # asking: an engine that answers slower than this is as good as not answering
+ASIDE_S = 5.0  # asking another engine than the preset's: it must not hold up much
 RECONNECT_S = 20.0  # to a node in the midst of a step: a jump host that restarts takes that long
 _RETRY_S = 1.0
 _LIMIT = 1 << 20  # bytes of an answer
@@ -43,27 +45,52 @@ class NodeEngine(ShownRank):
         super().__init__(state, touch)
         self.remote = remote
         self.runtime = runtime
-        self._root: Root = "no"  # until the engine says that our user may not use it
+        # by program: "no" until the engine says that our user may not use it
+        self._roots: defaultdict[str, Root] = defaultdict(lambda: "no")
 
     async def run(
-        self, command: str, timeout_s: float, *, patience_s: float | None = None
+        self,
+        command: str,
+        timeout_s: float,
+        *,
+        patience_s: float | None = None,
+        runtime: Runtime | None = None,
     ) -> Completed:
         """Run an idempotent command, again when the connection broke (see :meth:`again`)."""
-        return await self.again(lambda: self.permitted(command, timeout_s), patience_s=patience_s)
+        return await self.again(
+            lambda: self.permitted(command, timeout_s, runtime=runtime), patience_s=patience_s
+        )
 
     def stream(self, command: str) -> AsyncIterator[bytes]:
         """Follow a command's output, as root where that was needed before."""
-        if self._root == "no":
+        if (root := self._roots[self.runtime.program]) == "no":
             return self.remote.stream(command)
-        return self.remote.stream(command, root=self._root)
+        return self.remote.stream(command, root=root)
 
-    async def permitted(self, command: str, timeout_s: float, *, limit: int = _LIMIT) -> Completed:
-        """Run a command; as root from then on when the engine refuses the user that we are."""
+    async def permitted(
+        self,
+        command: str,
+        timeout_s: float,
+        *,
+        limit: int = _LIMIT,
+        runtime: Runtime | None = None,
+    ) -> Completed:
+        """Run a command; as root from then on when the engine refuses the user that we are.
+
+        ``runtime``: the engine that it is for, None for the preset's own. For another nobody is
+        asked for a password.
+        """
+        program = (runtime or self.runtime).program
         run = partial(self.remote.run, command, timeout_s=timeout_s, limit=limit)
-        if self._root != "no":
-            return await run(root=self._root)
+        if (root := self._roots[program]) != "no":
+            return await run(root=root)
         done = await run()
         if not denied(done):
+            return done
+        if program != self.runtime.program:
+            done = await run(root="try")
+            if not denied(done):
+                self._roots[program] = "try"
             return done
         try:
             done = await run(root="must")
@@ -71,7 +98,7 @@ class NodeEngine(ShownRank):
             refusal = self.error(done)
             refusal.hint = f"{refusal.hint} Tried: {error.message}"
             raise refusal from error
-        self._root = "must"
+        self._roots[program] = "must"
         return done
 
     async def again(
@@ -105,16 +132,18 @@ class NodeEngine(ShownRank):
                 return done
             await asyncio.sleep(_RETRY_S)
 
-    async def containers(self, command: str) -> Listing:
+    async def containers(self, command: str, *, runtime: Runtime | None = None) -> Listing:
         """Ask by one of the runtime's listing commands, twice at most: who waits asks again.
 
         Raises:
             LaunchError: the engine could not be asked.
         """
+        limit_s = QUICK_S if runtime is None else ASIDE_S
         done = await self.again(
-            lambda: self.permitted(command, QUICK_S, limit=_LISTED_LIMIT), patience_s=0.0
+            lambda: self.permitted(command, limit_s, limit=_LISTED_LIMIT, runtime=runtime),
+            patience_s=0.0,
         )
-        label, program = self.state.label, self.runtime.program
+        label, program = self.state.label, (runtime or self.runtime).program
         return parse_listing(done, where=label, program=program)
 
     def error(self, done: Completed) -> LaunchError:

@@ -25,7 +25,7 @@ class RunningLaunch:
     """A launch that runs, or was made and not started.
 
     Attributes:
-        preset: what it was launched from.
+        preset: what it was launched from; with the container.runtime that it runs under.
         launch_id: its id.
         nodes: on how many of the preset's nodes its container runs.
         waiting: on how many it was made and never started.
@@ -68,10 +68,16 @@ async def find_running(
     if len(errors) == len(answers):
         raise errors[0]
     newest = report.newest(answers)
+    there = [c for one in answers if isinstance(one, list) for c in one]
+    if newest is None:  # the preset named another engine then: it is followed as it was launched
+        there = report.elsewhere(answers)
+        newest = max(there, key=lambda c: c.running, default=None)
     if newest is None:
         return None
-    found = [c for one in answers if isinstance(one, list) for c in one]
-    its = [c for c in found if c.launch == newest.launch]
+    if newest.engine:
+        spec = preset.container.model_copy(update={"runtime": newest.engine})
+        preset = preset.model_copy(update={"container": spec})
+    its = [c for c in there if c.launch == newest.launch]
     run = [c for c in its if c.running]
     waiting = sum(c.unstarted for c in its)
     if not run and not waiting:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 from pydantic import SecretStr
 
 from wizard.apikey import as_file
-from wizard.errors import LaunchError
+from wizard.errors import LaunchError, RemoteError
 from wizard.launch.conflict import Claim, Taken
 from wizard.launch.engine import QUICK_S, SLOW_S, NodeEngine
 from wizard.launch.fence import Fence, owner
@@ -26,6 +28,7 @@ from wizard.launch.runtime import (
     one_at_a_time,
 )
 from wizard.launch.state import RankState
+from wizard.launch.together import together
 from wizard.remote.api import Completed, Remote
 from wizard.remote.text import clean
 from wizard.scriptlines import CONTAINER, KEY_DIRECTORY, KEY_FILE, LABEL_PRESET
@@ -72,6 +75,36 @@ class LaunchNode(NodeEngine):
         """Return our containers of this preset, of whatever launch."""
         return await self.containers(self.runtime.of_preset(self.preset))
 
+    async def everywhere(self, *, presets: bool = False, surely: bool = False) -> Listing:
+        """Return our containers of this preset, those of the node's other engine too.
+
+        These have ``engine`` set: the preset's ``container.runtime`` was another one when they were
+        made. Where that engine cannot be asked, it counts as one that has none.
+
+        Args:
+            presets: of whatever preset.
+            surely: raise where the other engine cannot be asked.
+
+        Raises:
+            RemoteError, LaunchError: the node, or the preset's own engine, cannot be asked.
+        """
+        engines = (self.runtime, self.runtime.other)
+        mine, its = (e.ours() if presets else e.of_preset(self.preset) for e in engines)
+        own, other = await together([self.containers(mine), self._aside(its, surely=surely)])
+        known = {c.id for c in own.containers}  # docker may be another name of podman
+        theirs = [c for c in other.containers if c.launch and c.id not in known]
+        return Listing([*own.containers, *theirs], own.clock)
+
+    async def _aside(self, listing: str, *, surely: bool) -> Listing:
+        other = self.runtime.other
+        try:
+            found = await self.containers(other.if_there(listing), runtime=other)
+        except (RemoteError, LaunchError):
+            if surely:
+                raise
+            return Listing([], None)
+        return Listing([replace(c, engine=other.program) for c in found.containers], found.clock)
+
     async def mine(self) -> Container | None:
         """Return the container of this launch, or None."""
         found = (await self.listing()).containers
@@ -85,7 +118,7 @@ class LaunchNode(NodeEngine):
         Raises:
             Taken: somebody does; tells who.
         """
-        ours = await self.containers(self.runtime.ours())
+        ours = await self.everywhere(presets=True)
         named = await self.containers(self.runtime.named(claim.name))
         if but_own_preset:
             ours, named = ours.without(claim.preset), named.without(claim.preset)
@@ -141,7 +174,7 @@ done
             script = f"{home_path(self._directory)}/container.sh"
             done = await self.permitted(one_at_a_time(f"bash {script} create"), SLOW_S)
             container = await self.mine()
-        ours = await self.containers(self.runtime.ours())
+        ours = await self.everywhere(presets=True)
         if container is None:
             named = await self.containers(self.runtime.named(claim.name))
             holder = claim.contested(*where, ours, named)
@@ -184,22 +217,28 @@ done
         """
         self.state.container = container.id
         problems: list[str] = []
+        runtime = Runtime(container.engine) if container.engine else self.runtime
+        run = partial(self.run, runtime=runtime)
+
+        def note(done: Completed, verb: str) -> None:
+            said = " ".join(clean(done.stderr).split())
+            if done.exit_status != 0 and "no such" not in said.lower():
+                label = self.state.label
+                problems.append(f"{label}: {runtime.program} {verb} failed: {said[:200]}")
+
         if container.paused:  # frozen, it hears no TERM, and podman refuses to stop it
-            done = await self.run(self.runtime.unpause(container.id), SLOW_S)
-            self._note(done, "unpause", problems)
+            note(await run(runtime.unpause(container.id), SLOW_S), "unpause")
         if wanted and container.running:
-            await self.run(f"echo {owner()} >{self._note_of_stop(container.launch)}", QUICK_S)
+            await run(f"echo {owner()} >{self._note_of_stop(container.launch)}", QUICK_S)
         if not container.unstarted:
-            done = await self.run(self.runtime.stop(container.id, grace_s), grace_s + 30.0)
-            self._note(done, "stop", problems)
+            note(await run(runtime.stop(container.id, grace_s), grace_s + 30.0), "stop")
         if container.launch:
             # best effort: a full disk must not keep the container alive
             ours = directory(container.launch)
             its_own = container.directory.endswith(ours.removeprefix("~"))
             made = container.directory if its_own else ours
-            await self.run(self.runtime.save_log(container.id, made, ours), SLOW_S)
-        done = await self.run(self.runtime.remove(container.id), SLOW_S)
-        self._note(done, "rm", problems)
+            await run(runtime.save_log(container.id, made, ours), SLOW_S)
+        note(await run(runtime.remove(container.id), SLOW_S), "rm")
         return problems
 
     async def stopped_by(self) -> str:
@@ -218,9 +257,3 @@ done
     @staticmethod
     def _note_of_stop(launch_id: str) -> str:
         return f"{home_path(directory(launch_id))}/{STOPPED_BY}"
-
-    def _note(self, done: Completed, verb: str, problems: list[str]) -> None:
-        said = " ".join(clean(done.stderr).split())
-        if done.exit_status == 0 or "no such" in said.lower():
-            return
-        problems.append(f"{self.state.label}: {self.runtime.program} {verb} failed: {said[:200]}")

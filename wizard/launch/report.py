@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from wizard.errors import LaunchError, RemoteError, UsageError
 from wizard.launch.clocks import ask_clock
+from wizard.launch.conflict import put_back
 from wizard.launch.fence import Fence
 from wizard.launch.lines import LineReader
 from wizard.launch.loadprobe import load_now
@@ -31,13 +32,16 @@ Answer = list[Container] | RemoteError | LaunchError
 
 
 async def ask_all(nodes: Sequence[LaunchNode]) -> list[Answer]:
-    """Return, by rank, our containers of the preset, or why the node could not be asked."""
+    """Return, by rank, our containers of the preset, or why the node could not be asked.
+
+    Those that the node's other engine has are among them (see :meth:`LaunchNode.everywhere`).
+    """
     return await asyncio.gather(*(_ask(node) for node in nodes))
 
 
 async def _ask(node: LaunchNode) -> Answer:
     try:
-        return [c for c in (await node.listing()).containers if c.launch]
+        return [c for c in (await node.everywhere()).containers if c.launch]
     except (RemoteError, LaunchError) as error:
         return error
 
@@ -50,8 +54,30 @@ def held_by(fence: Fence, answer: Answer) -> Container | None:
 
 def newest(answers: Sequence[Answer]) -> Container | None:
     """Return the container of the launch to speak of: one that runs, else the last one made."""
-    found = [c for answer in answers if isinstance(answer, list) for c in answer]
+    found = [c for c in _all(answers) if not c.engine]
     return max(found, key=lambda c: (c.running, c.created_at or 0.0), default=None)
+
+
+def _all(answers: Sequence[Answer]) -> list[Container]:
+    return [c for answer in answers if isinstance(answer, list) for c in answer]
+
+
+def elsewhere(answers: Sequence[Answer]) -> list[Container]:
+    """Return the containers that another engine has than the one that the preset names now."""
+    return [c for c in _all(answers) if c.engine]
+
+
+def under_another(answers: Sequence[Answer], preset: Preset) -> str:
+    """Say that launches of the preset are under another engine, and what to do; "" for none."""
+    found = elsewhere(answers)
+    if not found:
+        return ""
+    launches = " and ".join(sorted({c.launch for c in found}))
+    return (
+        f"launch {launches} of {preset.name} is under {found[0].engine}, and the preset has "
+        f"container.runtime: {preset.container.runtime} now. {put_back(found[0].engine)}; or take "
+        f"it away with: v32-wizard stop {preset.name}"
+    )
 
 
 def present(nodes: Sequence[LaunchNode], answers: Sequence[Answer]) -> list[str]:
@@ -62,7 +88,7 @@ def present(nodes: Sequence[LaunchNode], answers: Sequence[Answer]) -> list[str]
             lines.append(f"{node.state.label}: not known: {answer}")
             continue
         told = [
-            f"{c.name}, {c.status}, launch {c.launch}" + (f" of {c.owner}" * bool(c.owner))
+            f"{c.name}, {c.told}, launch {c.launch}" + (f" of {c.owner}" * bool(c.owner))
             for c in answer
         ]
         lines.append(f"{node.state.label}: {'; '.join(told) or 'nothing of ours'}")
@@ -78,6 +104,7 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
     mine = [held_by(Fence.of(last), answer) for answer in answers] if last else []
     hosts = [node.state.host for node in nodes]
     remark = other_nodes(mine, hosts, preset.name) or advice(found, preset.name)
+    remark = " ".join(filter(None, [remark, under_another(answers, preset)]))
     serving = all(node.state == "running" for node in found)
     serving = serving and await serves_now(nodes[0].remote, preset)
     load = None
@@ -97,7 +124,7 @@ async def others(nodes: Sequence[LaunchNode]) -> list[str]:
 
 async def _others(node: LaunchNode) -> list[str]:
     try:
-        found = (await node.containers(node.runtime.ours())).containers
+        found = (await node.everywhere(presets=True)).containers
     except (RemoteError, LaunchError):
         return []
     return [
@@ -158,7 +185,8 @@ def _status(node: LaunchNode, answer: Answer, launch_id: str) -> NodeStatus:
         return NodeStatus(rank, host, "unknown", error=str(answer))
     container = next((c for c in answer if c.launch == launch_id), None)
     if container is None:
-        return NodeStatus(rank, host, "absent")
+        told = "; ".join(f"{c.name} (launch {c.launch}) is {c.told}" for c in answer if c.engine)
+        return NodeStatus(rank, host, "absent", error=told)
     ended = "" if container.running or container.unstarted else container.how_it_ended()
     return NodeStatus(rank, host, container.status, container.id, container.started_at, error=ended)
 
@@ -169,8 +197,15 @@ async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
     Raises:
         UsageError: no container of the preset is there.
     """
-    answer = [c for c in (await node.listing()).containers if c.launch]
+    answer = [c for c in (await node.everywhere()).containers if c.launch]
     container = newest([answer])
+    if container is None and (told := elsewhere([answer])):
+        raise UsageError(
+            f"{told[0].name} is {told[0].told} on {node.state.label}, which is not the preset's "
+            "container.runtime now.",
+            node=node.state.rank,
+            hint=f"{put_back(told[0].engine)}.",
+        )
     if container is None:
         raise UsageError(
             f"no container of {node.preset} is on {node.state.label}.",

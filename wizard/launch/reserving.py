@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from wizard.launch.conflict import Claim, Holder, Taken
 from wizard.launch.node import LaunchNode
-from wizard.launch.runtime import UNSTARTED
 from wizard.launch.together import to_the_end, together
 
 _TRIES = 3
@@ -43,7 +42,7 @@ async def reserve_all(nodes: Sequence[LaunchNode], claims: Sequence[Claim]) -> N
 def _undecided(holder: Holder) -> bool:
     """Whether another preset's launch holds it that has not begun, and may give back as well."""
     another = bool(holder.launch) and holder.what != "preset"
-    return another and holder.status in UNSTARTED
+    return another and holder.unstarted
 
 
 async def _give_back(node: LaunchNode) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from wizard.enginewords import Complaint, Trouble, complaint
 from wizard.errors import LaunchError
-from wizard.presetmodel import LAUNCH_MOUNT
+from wizard.presetmodel import ENGINES, LAUNCH_MOUNT
 from wizard.remote.api import Completed
 from wizard.remote.text import clean
 from wizard.scriptlines import (
@@ -42,6 +42,7 @@ class Container:
     have been given none by name), which must be taken for all.
     ``directory`` is the launch directory that it mounts, "" for none: another user than we has
     another home.
+    ``engine`` is the program that has it where that is not the preset's own, "" otherwise.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Container:
     npus: frozenset[int] | None = None
     restarts: int = 0
     directory: str = ""
+    engine: str = ""
 
     @property
     def running(self) -> bool:
@@ -78,6 +80,11 @@ class Container:
     def ended(self) -> bool:
         """Whether it ran and does not any more."""
         return not (self.running or self.unstarted)
+
+    @property
+    def told(self) -> str:
+        """The engine's word for its state; of another engine than the preset's, with its name."""
+        return f"{self.status} under {self.engine}" if self.engine else self.status
 
     @property
     def launch(self) -> str:
@@ -131,6 +138,15 @@ class Runtime:
     def __init__(self, program: str) -> None:
         self.program = program
         self._cli = shlex.quote(program)
+
+    @property
+    def other(self) -> Runtime:
+        """The other engine that a preset may name."""
+        return Runtime(next(name for name in ENGINES if name != self.program))
+
+    def if_there(self, listing: str) -> str:
+        """Let one of the listing commands say "none" where the node does not have this engine."""
+        return f"type -P {self._cli} >/dev/null || {{ date +%s.%N; echo '[]'; exit; }}; {listing}"
 
     def of_preset(self, preset: str) -> str:
         """List our containers of a preset: the node's clock on line one, then JSON."""

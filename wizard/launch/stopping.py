@@ -15,7 +15,7 @@ from wizard.launch import freed
 from wizard.launch.lookout import in_touch
 from wizard.launch.moved import left_elsewhere
 from wizard.launch.node import LaunchNode
-from wizard.launch.runtime import STOP_S, Container
+from wizard.launch.runtime import STOP_S, Container, Listing
 from wizard.launch.together import together
 
 _ROUNDS = 2  # somebody may start a container between our stop and our rm
@@ -95,6 +95,8 @@ async def stop_all(
         head, *workers = nodes
         cleared = [await _clear(head, choose, grace_s, wanted)]
         cleared += await together(_clear(node, choose, grace_s, wanted) for node in workers)
+        if any(container.engine for one in cleared for container in one.had):
+            await together(_asked_surely(one) for one in cleared if not (one.had or one.left))
         clean = [one for one in cleared if one.ran and not one.left]
         left = [left for one in cleared for left in one.left]
         notes: list[str] = []
@@ -116,21 +118,37 @@ async def _clear(node: LaunchNode, choose: Choose, grace_s: int, wanted: bool) -
     done, rank = _Cleared(node), node.state.rank
     problems: list[str] = []
     try:
-        done.had = still = [*filter(choose, (await node.listing()).containers)]
+        done.had = still = [*filter(choose, (await _ours(node, wanted, surely=False)).containers)]
+        aside = any(container.engine for container in still)
         for _ in range(_ROUNDS):
             problems.clear()
             for container in still:
                 problems += await node.remove(container, grace_s=grace_s, wanted=wanted)
-            still = [*filter(choose, (await node.listing()).containers)] if still else []
+            if still:
+                listing = await _ours(node, wanted, surely=aside)
+                still = [*filter(choose, listing.containers)]
     except (RemoteError, LaunchError) as error:
         if isinstance(error, RemoteError):
             node.put("unreachable")
         done.left = [Left(rank, "container", f"{_maybe(node, done.had)}: {error}")]
         return done
     if still:  # what complained on the way does not matter once the container is verifiably gone
-        problems += [f"{c.name} is still on {node.state.label}, {c.status}." for c in still]
+        problems += [f"{c.name} is still on {node.state.label}, {c.told}." for c in still]
         done.left = [Left(rank, "container", text) for text in problems]
     return done
+
+
+async def _asked_surely(one: _Cleared) -> None:
+    """Make sure that the other engine, which had containers of ours elsewhere, could be asked."""
+    try:
+        await one.node.everywhere(surely=True)
+    except (RemoteError, LaunchError) as error:
+        one.left = [Left(one.node.state.rank, "container", f"{_maybe(one.node, [])}: {error}")]
+
+
+async def _ours(node: LaunchNode, wanted: bool, *, surely: bool) -> Listing:
+    """Ask what is there: under the other engine too where somebody wants all of it gone."""
+    return await (node.everywhere(surely=surely) if wanted else node.listing())
 
 
 def _maybe(node: LaunchNode, had: Iterable[Container]) -> str:

@@ -252,7 +252,7 @@ class Launch(Record):
 
         Raises:
             RemoteError, LaunchError: no node at all could be asked; or the launch that runs was
-                made for other nodes than the preset has now.
+                made for other nodes, or under another engine, than the preset has now.
         """
         answers = await report.ask_all(self._nodes)
         errors = [answer for answer in answers if isinstance(answer, Exception)]
@@ -260,6 +260,8 @@ class Launch(Record):
             raise errors[0]
         container = report.newest(answers)
         if container is None:
+            if told := report.under_another(answers, self.preset):
+                raise LaunchError(told)
             return False
         fence = Fence.of(container)
         mine = [report.held_by(fence, answer) for answer in answers]
@@ -342,7 +344,7 @@ class Launch(Record):
         A pending stop of a node that turns out to have nothing of the preset is forgotten.
         """
         found = await report.status(self._nodes, self.preset)
-        gone = [node.rank for node in found.nodes if node.state == "absent"]
+        gone = [node.rank for node in found.nodes if node.state == "absent" and not node.error]
         with suppress(OSError):
             await asyncio.to_thread(pending.settle, self.preset, gone)
         left = await asyncio.to_thread(pending.of_preset, self.preset.name)
