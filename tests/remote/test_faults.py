@@ -14,13 +14,11 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import asyncssh
 import pytest
 from openssh_lab import OpenSSHLab
-from remote_lab import Lab, processes, wait_for
+from remote_lab import processes, wait_for
 
 from wizard.errors import (
     AuthenticationFailed,
@@ -372,30 +370,3 @@ def test_a_refused_login_or_port_is_not_asked_again() -> None:
     assert not needs_greeting(ConnectionRefusedError())
     assert not needs_greeting(asyncssh.ChannelOpenError(2, "no"))
     assert needs_greeting(TimeoutError())
-
-
-async def test_a_connection_that_breaks_under_an_opening_is_no_refusal_of_the_node(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Taken for one, it left one channel for good: a followed log then held up all the rest."""
-    create, breaks = asyncssh.SSHClientConnection.create_session, asyncio.Event()
-
-    async def breaking(self: asyncssh.SSHClientConnection, *args: Any, **more: Any) -> Any:
-        if breaks.is_set():
-            breaks.clear()
-            self.abort()
-        return await create(self, *args, **more)
-
-    monkeypatch.setattr(asyncssh.SSHClientConnection, "create_session", breaking)
-    (server,) = await lab.add()
-    os.mkfifo(tmp_path / "fifo")
-    async with lab.fleet() as fleet:
-        remote = fleet.remotes[0]
-        await remote.connect()
-        breaks.set()
-        done = await asyncio.gather(*(remote.run(f"echo {n}") for n in range(3)))
-        assert [d.stdout for d in done] == [b"0\n", b"1\n", b"2\n"]
-        meeting = (f"echo met > {tmp_path}/fifo", f"cat {tmp_path}/fifo")
-        both = await asyncio.gather(*(remote.run(c, timeout_s=20) for c in meeting))
-    assert both[1].stdout == b"met\n"
-    assert len(server.logins) == 2

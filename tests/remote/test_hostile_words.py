@@ -7,7 +7,7 @@ import pytest
 from remote_lab import Lab
 from test_login import Person
 
-from wizard.errors import AuthenticationFailed, ConnectionLost, RemoteError
+from wizard.errors import AuthenticationFailed, ConnectionLost
 from wizard.remote import line
 from wizard.remote.faults import connect_error
 from wizard.remote.text import clean
@@ -42,28 +42,7 @@ class Hostile(asyncssh.SSHServer):
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, HOSTILE)
 
 
-class Hasty(Hostile):
-    """Ends each session in the moment in which it begins, before a word of ours can come."""
-
-    def session_requested(self) -> asyncssh.SSHServerSession[bytes]:  # type: ignore[override]
-        return Over()
-
-
-class Over(asyncssh.SSHServerSession[bytes]):
-    """A login that is over at once."""
-
-    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
-        self._channel = chan
-
-    def exec_requested(self, command: str) -> bool:
-        return True
-
-    def session_started(self) -> None:
-        self._channel.write_stderr(b"This account is closed.\n")
-        self._channel.exit(1)
-
-
-async def _add(lab: Lab, key: str, kind: type[Hostile] = Hostile) -> None:
+async def add(lab: Lab, key: str, kind: type[Hostile] = Hostile) -> None:
     (server,) = await lab.add()
     await server.stop()
     server._acceptor = await asyncssh.create_server(
@@ -73,21 +52,12 @@ async def _add(lab: Lab, key: str, kind: type[Hostile] = Hostile) -> None:
     )
 
 
-async def test_a_session_that_ends_before_we_write_is_no_broken_connection(lab: Lab) -> None:
-    await _add(lab, "taken", Hasty)
-    async with lab.fleet() as fleet:
-        for _ in range(10):  # our words and its end pass each other now and then
-            with pytest.raises(RemoteError, match=r"could not start bash.*This account is closed"):
-                await fleet.remotes[0].run("true")
-            assert fleet.remotes[0].connected, "no reason to break it"
-
-
 @pytest.mark.parametrize("key", ["taken", "refused"])
 async def test_its_words_act_on_no_terminal(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setattr(line, "_OPEN_TRIES", 1)
-    await _add(lab, key)
+    await add(lab, key)
     expected = ConnectionLost if key == "taken" else AuthenticationFailed
     async with lab.fleet(asker=Person("a password")) as fleet:
         with pytest.raises(expected) as caught:
