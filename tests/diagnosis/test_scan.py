@@ -120,11 +120,36 @@ def test_a_traceback_in_a_warning_is_none() -> None:
     assert not log.failed
 
 
-def test_gzip_is_read_and_a_cut_one_is_an_error() -> None:
-    packed = gzip.compress(f"{OOM}\n".encode() * 5)
-    assert scan(packed).hits["no_kv_blocks"].count == 5
-    with pytest.raises(EOFError):
-        scan(packed[:-12])
+def test_of_damaged_gzip_what_stands_before_the_damage_is_read() -> None:
+    noise = "".join(f"{word:x}\n" for word in range(200_000))
+    packed = gzip.compress(f"{OOM}\n{noise}".encode())
+    assert scan(packed).remark == ""
+    damaged = bytearray(packed)
+    damaged[-2000:-1000] = bytes(1000)
+    for data in (packed[:-12], packed[: len(packed) // 2], bytes(damaged)):
+        log = scan(data)
+        assert "no_kv_blocks" in log.hits
+        assert log.remark.startswith("is damaged gzip (")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_what_windows_wrote_is_read(encoding: str) -> None:
+    text = f"node1 | {OOM}\r\nnode0 | 内存不足\r\n".encode(encoding)
+    found = {log.node: log for log in read_stream(0, "x.log", io.BytesIO(text))}
+    assert "no_kv_blocks" in found[1].hits
+    assert found[0].remark == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "remark"),
+    [
+        (b"", "is empty"),
+        (bytes(range(256)) * 9, "does not look like a text"),
+        (bytes(9000) + OOM.encode(), ""),  # its file was cut while it was written
+    ],
+)
+def test_what_is_no_log_is_told(data: bytes, remark: str) -> None:
+    assert scan(data).remark == remark
 
 
 def test_a_short_stream_is_read_though_its_pieces_are_small() -> None:

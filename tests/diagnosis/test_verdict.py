@@ -222,3 +222,11 @@ def test_a_node_that_was_told_to_end_did_not_vanish() -> None:
     assert [(c.signature.id, c.node, c.confidence) for c in told.causes] == [
         ("interrupted", 0, "possible")
     ]
+
+
+def test_with_ray_the_node_is_the_one_that_spoke() -> None:
+    line = "(RayWorkerWrapper pid=7, ip=10.0.0.12) " + OOM.format("11-20 10:00:09")
+    hosts = {"10.0.0.11": 0, "10.0.0.12": 1}
+    (cause,) = diagnose([log(0, line)], Known(hosts=hosts)).causes
+    assert (cause.node, cause.file) == (1, "node0.log")
+    assert [c.node for c in diagnose([log(0, line)]).causes] == [0]

@@ -28,6 +28,8 @@ def diagnose(arguments: argparse.Namespace) -> int:
     logs: list[NodeLog] = []
     for node, name in enumerate(arguments.files):
         logs += _read(node, name, alone=len(arguments.files) == 1)
+    for remark in dict.fromkeys(f"{log.name} {log.remark}." for log in logs if log.remark):
+        print(f"v32-wizard: {remark}", file=sys.stderr)
     diagnosis = judge(logs, known)
     if arguments.format == "json":
         print(json.dumps(to_json(diagnosis, arguments.lang), indent=2, ensure_ascii=False))
@@ -44,8 +46,8 @@ def _read(node: int, name: str, *, alone: bool) -> list[NodeLog]:
         if not path.is_dir():
             return read_file(node, path)
         return (_read_launch(path) if alone else []) or read_folder(node, path)
-    except (OSError, EOFError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except OSError as error:
+        why = error.strerror or str(error)
         raise UsageError(
             f"{name}: cannot be read: {why}.",
             hint="Give a log file or a folder of logs per node, node 0 first, or - for stdin.",

@@ -20,7 +20,7 @@ _ENGINE = re.compile(
 )
 _KIND = re.compile(r"(?:stdout|stderr) [FP] ")  # kubelet's files put it behind the stamp
 _RANK = re.compile(r"\[rank(\d{1,5})\]: ?")  # torch, before every line of a rank's traceback
-_PROCESS = re.compile(r"\(([A-Za-z][\w .:-]{0,60}?)(?: pid=(\d+))?(?:, ip=[\d.]+)?\) ?")
+_PROCESS = re.compile(r"\(([A-Za-z][\w .:-]{0,60}?)(?: pid=(\d+))?(?:, ip=([\d.]+))?\) ?")
 _VLLM = re.compile(
     r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) "
     r"((?:\d{4}-)?(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d))(?:[.,]\d+)? (?:\[[^\]]{0,200}\] ?)?"
@@ -44,6 +44,7 @@ class LogLine:
         node: as ``v32-wizard logs`` prefixes it, or None.
         engine_s: the container engine's stamp, seconds since 1970 UTC, or None.
         clock_s: the program's own stamp, seconds in a year of its own, or None.
+        address: of the node that said it, where a line of Ray's names one, or "".
         stamp: the stamp as written, "" for none; the program's own goes before the engine's.
     """
 
@@ -54,13 +55,14 @@ class LogLine:
     engine_s: float | None = None
     clock_s: float | None = None
     stamp: str = ""
+    address: str = ""
 
 
 def parse(line: str) -> LogLine:
     """Take one line apart. Colours must be gone already."""
     at, node, engine_s, stamp = 0, None, None, ""
     clock_s: float | None = None
-    level = process = ""
+    level = process = address = ""
     if match := _NODE.match(line):
         at, node = match.end(), int(match[1])
     if match := _ENGINE.match(line, at):
@@ -69,7 +71,7 @@ def parse(line: str) -> LogLine:
             at = match.end()
     while True:
         if match := _PROCESS.match(line, at):
-            process = match[1]
+            process, address = match[1], match[3] or address
         elif match := _RANK.match(line, at):
             process = process or f"rank {match[1]}"
         elif match := _VLLM.match(line, at):
@@ -87,7 +89,7 @@ def parse(line: str) -> LogLine:
             stamp, clock_s = match[1], _clock(match, 2)
     if not level and (match := _PLOG_LEVEL.match(text)):
         level = match[1]
-    return LogLine(text, level, process, node, engine_s, clock_s, stamp)
+    return LogLine(text, level, process, node, engine_s, clock_s, stamp, address)
 
 
 def _clock(match: re.Match[str], first: int) -> float | None:

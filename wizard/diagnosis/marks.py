@@ -18,6 +18,7 @@ class Mark:
         engine_s, clock_s: its stamps, or those of the last line before it that has some.
         around: lines as they stand in the file, number and text, this one included.
         phase: how far the start had come there.
+        address: of the node that said it, in another node's log (Ray), or "".
     """
 
     line: int
@@ -28,6 +29,7 @@ class Mark:
     clock_s: float | None = None
     around: tuple[tuple[int, str], ...] = ()
     phase: Phase = Phase.CONTAINER
+    address: str = ""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class NodeLog:
         complaints: lines of level ERROR, or a shell's, that no signature knows.
         before_traceback: what a library wrote to stderr just before the first traceback.
         plog: it is CANN's own log of a process, beside the node's serve log.
+        remark: what is odd about its file (``is empty``), to follow its name; "" for nothing.
         ended: it was shut down in order; ``told``: it was told to, at least.
         ranks: ranks that said that they live here; ``world`` is how many there are in all.
     """
@@ -60,6 +63,7 @@ class NodeLog:
     node: int
     name: str
     plog: bool = False
+    remark: str = ""
     hits: dict[str, Hit] = field(default_factory=dict)
     errors: list[Mark] = field(default_factory=list)
     complaints: list[Mark] = field(default_factory=list)

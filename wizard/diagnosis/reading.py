@@ -6,11 +6,14 @@ One file holds one node's log, or several nodes' lines as ``v32-wizard logs`` pr
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from errno import ENOENT
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -105,22 +108,64 @@ def _unwrapped(line: bytes) -> bytes:
 
 
 def read_stream(node: int, name: str, stream: IO[bytes], *, plog: bool = False) -> list[NodeLog]:
-    """Return what a stream of bytes holds; gzip is recognised by its first bytes.
+    """Return what a stream of bytes holds; gzip and UTF-16 are recognised by their first bytes.
+
+    Of gzip that is cut off or damaged, what stands before that counts (``remark`` says so).
 
     Raises:
-        OSError: it cannot be read, or is damaged gzip (``gzip.BadGzipFile``).
-        EOFError: the gzip stream is cut off.
+        OSError: it cannot be read.
     """
     reader = LogReader(node, name, plog=plog)
     first = stream.read(CHUNK)
+    remark = ""
+    pieces = iter(partial(stream.read, CHUNK), b"")
     if first[:2] == b"\x1f\x8b":
-        packed = cast(IO[bytes], _Joined(first, stream))
-        stream = cast(IO[bytes], gzip.GzipFile(fileobj=packed))
-        first = stream.read(CHUNK)
-    while first:
-        reader.feed(first)
-        first = stream.read(CHUNK)
-    return reader.close()
+        pieces = _unpacked(cast(IO[bytes], _Joined(first, stream)))
+        try:
+            first = next(pieces, b"")
+        except _DAMAGED as error:
+            raise OSError(f"damaged gzip: {error}") from error
+    convert = _conversion(first)
+    try:
+        if not first:
+            remark = "is empty"
+        elif _strange(text := convert(first)):
+            remark = "does not look like a text"
+        while first:
+            reader.feed(text)
+            if first := next(pieces, b""):
+                text = convert(first)
+    except _DAMAGED as error:
+        remark = f"is damaged gzip ({error}): only what stands before that was read"
+    logs = reader.close()
+    for log in logs:
+        log.remark = remark
+    return logs
+
+
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+_UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_CONTROL = bytes({*range(1, 32), 127} - {*b"\t\n\v\f\r\b\x1b"})  # NULs fill rotated logs
+
+
+def _unpacked(packed: IO[bytes]) -> Iterator[bytes]:
+    """Yield what gzip holds, all of it that comes before a damage."""
+    stream = gzip.GzipFile(fileobj=packed)
+    while piece := stream.read1(CHUNK):
+        yield piece
+
+
+def _conversion(first: bytes) -> Callable[[bytes], bytes]:
+    """Return what makes UTF-8 of a text, by its beginning: Windows writes UTF-16, and marks it."""
+    if (encoding := _UTF16.get(first[:2])) is None:
+        return lambda data: data.removeprefix(codecs.BOM_UTF8)
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    return lambda data: decoder.decode(data).removeprefix("\ufeff").encode("utf-8", "replace")
+
+
+def _strange(text: bytes) -> bool:
+    """Whether it has more control characters than any log."""
+    return len(text) - len(text.translate(None, _CONTROL)) > len(text) // 20
 
 
 def read_file(node: int, path: Path) -> list[NodeLog]:

@@ -218,7 +218,8 @@ class NodeScan:
         )
         text = clean(line.text).strip()[:_EXCERPT]
         phase = self._stages.stage.phase
-        return Mark(window[index][0], text, line.process, stamp, engine_s, clock_s, around, phase)
+        number, said = window[index][0], line.process
+        return Mark(number, text, said, stamp, engine_s, clock_s, around, phase, line.address)
 
     def _times(
         self, window: list[tuple[int, bytes]], index: int, line: LogLine

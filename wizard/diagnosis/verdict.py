@@ -101,6 +101,7 @@ class _Judge:
         self.logs, self.dead = logs, known.dead
         self.serve_logs = [log for log in logs if not log.plog]
         self.ranks = RankMap(logs, known.npus_per_node, known.addresses, known.hosts)
+        self.hosts = known.hosts
         self.clock = Clock(logs, known.offsets)
         self.signatures = by_key(catalogue())
         self.hits = sorted(
@@ -245,7 +246,8 @@ class _Judge:
 
     def _tell(self, found: _Found, confidence: str) -> Cause:
         log, hit = found.log, found.hit
-        values: dict[str, object] = {"node": str(log.node)}
+        node = self.hosts.get(found.mark.address, log.node)
+        values: dict[str, object] = {"node": str(node)}
         pairs: tuple[Pair, ...] = ()
         signature = found.signature
         if hit is not None:
@@ -256,7 +258,7 @@ class _Judge:
             if signature.table and tls_differs(self._all_pairs(signature)):
                 signature = replace(self.signatures["tls_differs"], id=signature.id)
         count = hit.count if hit else 1
-        return Cause(signature, log.node, log.name, found.mark, confidence, values, pairs, count)
+        return Cause(signature, node, log.name, found.mark, confidence, values, pairs, count)
 
     def _all_pairs(self, signature: Signature) -> list[Pair]:
         hits = [f.hit for f in self.hits if f.hit and f.signature is signature]

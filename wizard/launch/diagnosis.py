@@ -52,7 +52,7 @@ async def diagnose_ranks(
         logs = [log for rank, tail in zip(ranks, tails, strict=True) for log in _read(rank, tail)]
         for node, paths in (plogs or {}).items():
             for path in paths:
-                with suppress(OSError, EOFError):
+                with suppress(OSError):
                     logs += read_file(node, path)
         known = known_of(preset, dead=dead)
         return diagnose(logs, replace(known, offsets={**known.offsets, **offsets}))
