@@ -175,6 +175,15 @@ def test_a_command_of_any_length_is_a_bounded_line(tmp_path: Path) -> None:
     assert record.command.endswith("(83616 characters more)")
 
 
+def test_what_comes_after_a_line_that_another_left_torn_is_a_line_of_its_own(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a"
+    path.write_text('{"time": "2026-11-20T10')
+    AuditLog(path).record(NODE, "echo", duration_s=0, exit_status=0)
+    assert [record.command for record in Trail(path).news()] == ["echo"]
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_disk_is_told_and_the_log_recovers(tmp_path: Path) -> None:
     log = AuditLog(Path("/dev/full"))

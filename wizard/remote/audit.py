@@ -145,8 +145,11 @@ class AuditLog:
                 self.close()
         if self._descriptor is None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = os.open(self.path, flags, 0o600)
+            # another process may have ended in the middle of a line, of a full disk
+            if size := os.fstat(self._descriptor).st_size:
+                self._torn = os.pread(self._descriptor, 1, size - 1) != b"\n"
         return self._descriptor
 
     def _rotate(self) -> bool:
