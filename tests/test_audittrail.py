@@ -162,6 +162,26 @@ async def test_the_command_filters_and_follows(tmp_path: Path) -> None:
             await process.wait()
 
 
+async def test_following_ends_with_whoever_reads_it(tmp_path: Path) -> None:
+    _put(_log(tmp_path / "state"), "old", 1, rank=0)
+    read, write = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "wizard.cli", "audit", "-f"),
+        stdout=write,
+        env={**os.environ, "V32_WIZARD_HOME": str(tmp_path)},
+    )
+    os.close(write)
+    try:
+        async with asyncio.timeout(60):
+            assert b"old" in await asyncio.to_thread(os.read, read, 4096)
+            os.close(read)  # nothing is written from here on
+            assert await process.wait() == 1
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 async def test_the_command_prints_lines_for_people_and_refuses_bad_times(tmp_path: Path) -> None:
     preset = tmp_path / "lab.yaml"
     preset.write_text(

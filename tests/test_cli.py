@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from wizard.cli import main
+
 PRESET = """\
 version: 1
 name: lab
@@ -93,3 +95,37 @@ def test_the_wizard_says_so_when_its_screen_would_go_to_a_file(tmp_path: Path) -
         os.close(terminal)
     assert done.returncode == 2
     assert "needs a terminal" in done.stderr
+
+
+def test_streams_that_are_closed_harm_nothing(tmp_path: Path, preset: str) -> None:
+    words = ["bash", "-c", '"$@" <&- >&-', "-", sys.executable, "-m", "wizard.cli"]
+    home = {"HOME": str(tmp_path), "V32_WIZARD_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [*words, "stop", preset, "--yes"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **home},
+    )
+    assert done.returncode == 3, done
+    assert "may be left on node 0" in done.stderr
+
+
+def test_what_an_encoding_cannot_hold_becomes_question_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run(tmp_path, "diagnose", "-", "--lang", "zh", stdin="")
+    assert (done.returncode, "????" in done.stdout) == (1, True)
+
+
+def test_a_disk_that_cannot_be_written_keeps_nobody_from_stopping(
+    tmp_path: Path, preset: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").touch()  # no folder can be made in it
+    monkeypatch.setenv("V32_WIZARD_HOME", str(tmp_path / "home"))
+    assert main(["stop", preset, "--yes"]) == 3
+    error = capsys.readouterr().err
+    assert "may be left on node 0" in error
+    assert "The audit log" in error

@@ -8,6 +8,7 @@ project's contract (docs/commands.md).
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -286,6 +287,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (see EPILOG)."""
+    _usable_streams()
     arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         if arguments.command in ("wizard", "demo"):
@@ -316,6 +318,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
         print(f"{PROGRAM}: a fault of ours: {what}. See where with --debug.", file=sys.stderr)
         return 1
+
+
+def _usable_streams() -> None:
+    """Make all three streams ones that can be used, however we were started.
+
+    One that is closed (a daemon's child, ``<&-``) is None in Python, and the next file that is
+    opened would get its number: a connection to a node, say. What an encoding cannot hold (LANG=C,
+    PYTHONIOENCODING=ascii) becomes a question mark.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:  # the lowest that is free
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            stream = open(number, "r" if number == 0 else "w", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        if number and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _open_screens(arguments: argparse.Namespace) -> int:

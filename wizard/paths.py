@@ -1,8 +1,13 @@
-"""Where our files lie on this machine. Directories are made 0700 on first use, files are 0600."""
+"""Where our files lie on this machine. Directories are made 0700 on first use, files are 0600.
+
+A folder that cannot be made is an error for who writes into it, not for who reads: what runs on the
+nodes can be looked at and stopped from a machine whose disk is read-only.
+"""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 HOME_VARIABLE = "V32_WIZARD_HOME"  # puts everything under one folder (contract.md)
@@ -10,18 +15,18 @@ _APP = "v32-wizard"
 
 
 def config_dir() -> Path:
-    """Return the folder of settings, made if it is missing."""
-    return _private(_base("config"))
+    """Return the folder of settings, made if it is missing and can be."""
+    return _made(_base("config"))
 
 
 def presets_dir() -> Path:
-    """Return the folder of saved presets, made if it is missing."""
-    return _private(config_dir() / "presets")
+    """Return the folder of saved presets, made if it is missing and can be."""
+    return _made(config_dir() / "presets")
 
 
 def state_dir() -> Path:
-    """Return the folder of state (audit log, sessions, run history), made if it is missing."""
-    return _private(_base("state"))
+    """Return the folder of state (audit log, sessions, run history), made as the others are."""
+    return _made(_base("state"))
 
 
 def _base(kind: str) -> Path:
@@ -35,9 +40,14 @@ def _base(kind: str) -> Path:
     return platformdirs.user_state_path(_APP)
 
 
-def _private(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _made(path: Path) -> Path:
+    with suppress(OSError):
+        _private(path)
     return path
+
+
+def _private(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:

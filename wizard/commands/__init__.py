@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
-from collections.abc import Coroutine
+import stat
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from importlib import import_module
 
 # command → module that holds a function of the same name
@@ -41,11 +45,20 @@ def run(arguments: argparse.Namespace) -> int:
     outcome = getattr(room, arguments.command)(arguments)
     if isinstance(outcome, int):
         return outcome
-    return asyncio.run(_guarded(outcome))
+    return asyncio.run(_guarded(outcome, follows=getattr(arguments, "follow", False)))
 
 
-async def _guarded(command: Coroutine[None, None, int]) -> int:
+async def _guarded(command: Coroutine[None, None, int], *, follows: bool) -> int:
     task = asyncio.ensure_future(command)
+    unread = False
+
+    def leave() -> None:
+        nonlocal unread
+        unread = True
+        task.cancel()
+
+    if follows:
+        _when_unread(leave)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
@@ -54,4 +67,24 @@ async def _guarded(command: Coroutine[None, None, int]) -> int:
     try:
         return await task
     except asyncio.CancelledError:
+        if unread:
+            raise BrokenPipeError from None
         raise KeyboardInterrupt from None
+
+
+def _when_unread(call: Callable[[], object]) -> None:
+    """Have something called once nobody reads our pipe any more (``logs -f | grep -m 1``).
+
+    A write would tell, but the next line of what is followed may be hours away.
+    """
+    with suppress(OSError, ValueError):
+        descriptor = sys.stdout.fileno()
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            loop = asyncio.get_running_loop()
+
+            def woken() -> None:
+                loop.remove_reader(descriptor)
+                call()
+
+            # the end that is written to is never readable: what wakes is its error
+            loop.add_reader(descriptor, woken)
