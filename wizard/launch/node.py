@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -42,6 +43,11 @@ STOPPED_MIN = 15
 def directory(launch_id: str) -> str:
     """Return the directory of a launch on every node."""
     return f"{LAUNCHES}/{launch_id}"
+
+
+def stopped_while_starting(by: str) -> str:
+    """Say that somebody stopped a launch on purpose before all of it ran."""
+    return f"It was stopped by {by} while it started."
 
 
 def labelled(preset: str) -> str:
@@ -178,7 +184,7 @@ done
         if container is None:
             named = await self.containers(self.runtime.named(claim.name))
             holder = claim.contested(*where, ours, named)
-            raise self.error(done) if holder is None else Taken(holder)
+            raise await self._failed(done) if holder is None else Taken(holder)
         if (holder := claim.older(*where, ours)) is not None:
             raise Taken(holder)
         return container
@@ -191,8 +197,15 @@ done
         """
         done = await self.run(self.runtime.start(self.state.container), SLOW_S)
         if done.exit_status != 0:
-            raise self.error(done)
+            raise await self._failed(done)
         self.put("running", "container", "started")
+
+    async def _failed(self, done: Completed) -> LaunchError:
+        """Return why a step of the start failed: the container may have been stopped under us."""
+        with suppress(RemoteError, LaunchError):
+            if by := await self.stopped_by():
+                return LaunchError(stopped_while_starting(by))
+        return self.error(done)
 
     async def listening(
         self, ports: Mapping[int, str], *, patience_s: float | None = None
@@ -228,7 +241,7 @@ done
 
         if container.paused:  # frozen, it hears no TERM, and podman refuses to stop it
             note(await run(runtime.unpause(container.id), SLOW_S), "unpause")
-        if wanted and container.running:
+        if wanted and not container.ended:
             await run(f"echo {owner()} >{self._note_of_stop(container.launch)}", QUICK_S)
         if not container.unstarted:
             note(await run(runtime.stop(container.id, grace_s), grace_s + 30.0), "stop")

@@ -11,7 +11,7 @@ from wizard.errors import LaunchError
 from wizard.launch import plog
 from wizard.launch.diagnosis import diagnose_ranks, why
 from wizard.launch.ending import who_stops
-from wizard.launch.node import LaunchNode
+from wizard.launch.node import LaunchNode, stopped_while_starting
 from wizard.launch.seen import ANSWER_S
 from wizard.launch.watch import NodeWatch
 from wizard.presets import Preset
@@ -37,7 +37,7 @@ class StartFailure:
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_S):
                 if by := await who_stops(node):
-                    self.brief = f"It was stopped by {by} while it started."
+                    self.brief = stopped_while_starting(by)
                     return LaunchError(self.brief)
         node.put("failed", detail=death.reason)
         if not (death.removed or watch.feed.ended.is_set()):
