@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,11 +100,11 @@ async def test_a_step_that_hangs_on_a_silent_node_goes_on_when_it_speaks(
         node, begun = work._nodes[1], asyncio.Event()
         permitted = node.permitted
 
-        async def creating(command: str, timeout_s: float, *, limit: int = 1 << 20) -> Completed:
+        async def creating(command: str, timeout_s: float, **more: Any) -> Completed:
             if "container.sh create" in command and not begun.is_set():
                 begun.set()
                 ways[1].fall_silent()
-            return await permitted(command, timeout_s, limit=limit)
+            return await permitted(command, timeout_s, **more)
 
         monkeypatch.setattr(node, "permitted", creating)
         await until(begun.is_set, limit_s=LIMIT_S)

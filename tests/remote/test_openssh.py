@@ -41,16 +41,13 @@ async def test_a_server_that_allows_two_sessions_is_asked_no_more_at_once(
     async with openssh.fleet() as fleet:
         done = await asyncio.gather(*(fleet.remotes[0].run(f"echo {n}") for n in range(12)))
         assert [d.stdout for d in done] == [f"{n}\n".encode() for n in range(12)]
-        # sshd's child hands its log on by a pipe: what came before the last start is then there
-        await wait_for(lambda: server.logged("Starting session") == 12)
-        refused = server.logged("no more sessions")
-        assert refused >= 1
+        await wait_for(lambda: server.logged("no more sessions") >= 1)
+        # sshd frees a session only after the client has seen its end, so that the next one can
+        # come too early: that is no reason to go down to one
         for _ in range(3):
+            assert fleet.remotes[0]._line._slots.limit == 2, "it was learnt"
             await asyncio.gather(*(fleet.remotes[0].run("true") for _ in range(6)))
         await wait_for(lambda: server.logged("Starting session") == 30)
-        # not learnt, four of each six would be refused; sshd frees a session only after the client
-        # has seen its end, so that on a busy machine the next one can come too early
-        assert server.logged("no more sessions") - refused <= 4, "it was learnt"
     assert server.logins == 1
 
 
