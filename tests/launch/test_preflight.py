@@ -111,7 +111,9 @@ async def test_an_engine_that_cannot_be_used(tmp_path: Path) -> None:
 async def test_a_node_that_goes_away_is_no_answer(tmp_path: Path) -> None:
     scenario = "nodes: [{node: 1, ssh: refused}]\n"
     async with played(scenario, tmp_path) as (_, preset, fleet), asyncio.timeout(LIMIT_S):
-        refusal = (await preflight.look(fleet.remotes, preset)).refusal()
+        found = await preflight.look(fleet.remotes, preset)
+        assert len(found.stops) == 1, "one node, one sentence"
+        refusal = found.refusal()
         assert isinstance(refusal, RemoteError)
         assert refusal.node == 1
         assert refusal.exit_status == 3

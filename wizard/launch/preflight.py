@@ -49,8 +49,19 @@ class PreFlight:
 
     @property
     def stops(self) -> list[Result]:
-        """The answers that no start gets past: what is bad, and what must be known and is not."""
-        return [result for result in self.report.board if _stops(result)]
+        """The answers that no start gets past: what is bad, and what must be known and is not.
+
+        A node that could not be reached is told once, whatever was asked of it.
+        """
+        found: list[Result] = []
+        away: set[int] = set()
+        for result in filter(_stops, self.report.board):
+            if _problem(result) in CONNECTION:
+                if result.key.node in away:
+                    continue
+                away.add(result.key.node)
+            found.append(result)
+        return found
 
     @property
     def doubts(self) -> list[Result]:

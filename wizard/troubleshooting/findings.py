@@ -162,7 +162,8 @@ def explain(result: Result) -> str:
         place += f" to node {result.key.peer_node} device {result.key.peer_device}"
     if entry is None:
         return f"{place}: {result.summary}." if result.summary else f"{place}: no answer yet."
-    return _upper(_fill(entry.explain, {"place": place, "summary": result.summary.rstrip(".")}))
+    told = _fill(entry.explain, {"place": place, "summary": result.summary.rstrip(".")})
+    return _upper(told.replace("?.", "?"))
 
 
 def _upper(text: str) -> str:
