@@ -89,8 +89,10 @@ def test_a_node_without_a_fine_clock(clock: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "1\n", "1\nnull", '1\n[{"Id": 1}]', "1\n[1]", "1\n{}x"])
 def test_an_answer_that_is_none(text: str) -> None:
-    with pytest.raises(LaunchError, match="docker failed on node 1"):
+    with pytest.raises(LaunchError, match="what docker says on node 1 is not understood"):
         parse_listing(done(out=text), where="node 1", program="docker")
+    with pytest.raises(LaunchError, match="docker failed on node 1: so"):
+        parse_listing(done(1, out=text, err="so"), where="node 1", program="docker")
 
 
 def test_times() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
-from wizard.errors import UsageError
+from wizard.errors import CommandTimeout, UsageError
 from wizard.launch.fence import owner
+from wizard.remote.api import Completed
 
 pytestmark = pytest.mark.usefixtures("no_devices")
 
@@ -113,6 +114,29 @@ async def test_status(fleet: FakeFleet) -> None:
     fleet.nodes[1].unreachable = True
     report = await launch(fleet).status()
     assert (report.serving, report.exit_status) == (False, 3)
+
+
+async def test_an_engine_that_hangs_is_no_node_out_of_reach(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(fleet)
+
+    async def hangs(command: str, **_options: object) -> Completed:
+        raise CommandTimeout(f"{command} did not end within 15 s.", node=1)
+
+    node = fleet.nodes[1]
+    monkeypatch.setattr(node, "run", hangs)
+    found = (await launch(fleet).status()).nodes[1]
+    assert (found.state, found.error.partition(":")[0]) == (
+        "unknown",
+        "docker does not answer on node 1 (10.0.0.12)",
+    )
+    work = launch(fleet)
+    (problem,) = await work.stop()
+    assert "docker does not answer on node 1" in problem
+    assert work.ranks[1].state == "failed"
+    node.unreachable = True
+    assert (await launch(fleet).status()).nodes[1].state == "unreachable"
 
 
 async def test_logs(fleet: FakeFleet) -> None:

@@ -13,8 +13,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
-from wizard.errors import ConnectionLost, LaunchError, NotPermitted, RemoteError, Unreachable
+from wizard.errors import (
+    CommandTimeout,
+    ConnectionLost,
+    LaunchError,
+    NotPermitted,
+    RemoteError,
+    Unreachable,
+)
 from wizard.launch.runtime import Listing, Runtime, denied, engine_error, parse_listing
+from wizard.launch.seen import ANSWER_S
 from wizard.launch.shownrank import ShownRank
 from wizard.launch.state import RankState
 from wizard.remote.api import Completed, Remote, Root
@@ -139,11 +147,20 @@ class NodeEngine(ShownRank):
             LaunchError: the engine could not be asked.
         """
         limit_s = QUICK_S if runtime is None else ASIDE_S
-        done = await self.again(
-            lambda: self.permitted(command, limit_s, limit=_LISTED_LIMIT, runtime=runtime),
-            patience_s=0.0,
-        )
         label, program = self.state.label, (runtime or self.runtime).program
+        try:
+            done = await self.again(
+                lambda: self.permitted(command, limit_s, limit=_LISTED_LIMIT, runtime=runtime),
+                patience_s=0.0,
+            )
+        except CommandTimeout as error:
+            await self.remote.answer(timeout_s=ANSWER_S)  # the node itself may be silent
+            raise LaunchError(
+                f"{program} does not answer on {label}: nothing came within {limit_s:.0f} s.",
+                node=self.state.rank,
+                hint=f"The node itself does. See what {program} does there: "
+                f"timeout 20 {program} info; journalctl -n 50 -u {program}",
+            ) from error
         return parse_listing(done, where=label, program=program)
 
     def error(self, done: Completed) -> LaunchError:

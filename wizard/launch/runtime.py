@@ -31,6 +31,7 @@ STOP_S = 60  # seconds between TERM and KILL: vLLM needs some to give the NPUs b
 _LOCK_S = 30  # for another wizard's create on the same node
 _RUNNING = frozenset({"running", "paused", "restarting", "stopping", "removing"})
 UNSTARTED = frozenset({"created", "configured", "initialized"})  # made, never started
+_SHOWN = 200  # bytes of an answer that is not understood
 _LAUNCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -266,6 +267,11 @@ def parse_listing(done: Completed, *, where: str, program: str) -> Listing:
         entries = json.loads(rest)
         containers = [_container(entry) for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if done.exit_status == 0:  # no complaint: words of another program, of a wrapper
+            said = " ".join(clean(rest[:_SHOWN]).split())
+            raise LaunchError(
+                f"what {program} says on {where} is not understood: {said}"
+            ) from error
         raise engine_error(done, where=where, program=program) from error
     try:
         clock = float(first)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wizard.errors import LaunchError, RemoteError
+from wizard.errors import CommandTimeout, LaunchError, RemoteError
 from wizard.launch import freed
 from wizard.launch.lookout import in_touch
 from wizard.launch.moved import left_elsewhere
@@ -128,7 +128,7 @@ async def _clear(node: LaunchNode, choose: Choose, grace_s: int, wanted: bool) -
                 listing = await _ours(node, wanted, surely=aside)
                 still = [*filter(choose, listing.containers)]
     except (RemoteError, LaunchError) as error:
-        if isinstance(error, RemoteError):
+        if isinstance(error, RemoteError) and not isinstance(error, CommandTimeout):
             node.put("unreachable")
         done.left = [Left(rank, "container", f"{_maybe(node, done.had)}: {error}")]
         return done
