@@ -152,15 +152,18 @@ class Ending:
             return [f"That cannot be remembered here: {error.strerror or error}."] if lost else []
         return []
 
-    async def undo(self, error: BaseException, *, made_anything: bool) -> None:
-        """After a start that failed: name the node, take away what was made, even if cancelled."""
+    async def undo(self, error: BaseException, *, made_anything: bool) -> list[str]:
+        """After a start that failed: name the node, take away what was made, even if cancelled.
+
+        Return what is, or may be, left.
+        """
         if isinstance(error, WizardError) and error.node is not None:
             state = "unreachable" if isinstance(error, RemoteError) else "failed"
             node = self._nodes[error.node]
             told = node.state.state in ("failed", "unreachable") and not node.away
             if not told:  # whoever saw it has said why in fewer words
                 node.put(state, detail=str(error))
-        problems = []
+        problems: list[str] = []
         if made_anything:
             why = [_CANCELLED] if isinstance(error, asyncio.CancelledError) else []
             problems = await to_the_end(self.abort(*why))
@@ -174,6 +177,7 @@ class Ending:
         if isinstance(error, asyncio.CancelledError):
             message = _CANCELLED + ("." if problems else "; nothing of it is left.")
         self._record.put("failed", " ".join([message, *problems]))
+        return problems
 
     async def drop_key(self, *, every: bool = False) -> None:
         """Remove an API key that serve.sh has not taken, of whatever launch; best effort."""

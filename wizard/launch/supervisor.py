@@ -137,8 +137,7 @@ class Launch(Record):
         try:
             await gang.run()
         except BaseException as error:
-            await self._undo(gang, error, made_anything=gang.made_anything)
-            raise
+            raise await self._undo(gang, error, made_anything=gang.made_anything) from None
         await self._settled()
         self.put("waiting", _ALL_RUN)
 
@@ -156,16 +155,19 @@ class Launch(Record):
         try:
             await gang.go_on()
         except WizardError as error:
-            await self._undo(gang, error, made_anything=True)
-            raise
+            raise await self._undo(gang, error, made_anything=True) from None
         self._half = False
         self.put("waiting", _ALL_RUN)
 
-    async def _undo(self, gang: GangStart, error: BaseException, *, made_anything: bool) -> None:
+    async def _undo(
+        self, gang: GangStart, error: BaseException, *, made_anything: bool
+    ) -> BaseException:
+        """Undo a start that failed; return its error, which says what of it may be left too."""
         self.diagnosis = gang.failure.diagnosis
         self.conflict = error.holder if isinstance(error, Taken) else None
-        await self._ending().undo(error, made_anything=made_anything)
+        left = await self._ending().undo(error, made_anything=made_anything)
         self.brief = gang.failure.brief
+        return told(error, " ".join(left)) if left and isinstance(error, WizardError) else error
 
     def _gang(self) -> GangStart:
         return GangStart(
