@@ -18,7 +18,7 @@ from wizard.checks.problems import Problem
 from wizard.commands.check import require_passed
 from wizard.commands.fleet import connected
 from wizard.commands.running import left_running, replaced, settle, whose
-from wizard.commands.terminal import confirm, note, progress
+from wizard.commands.terminal import confirm, note, progress, tell
 from wizard.diagnosis.report import to_text
 from wizard.discovery import complete
 from wizard.errors import LaunchError, RemoteError, UsageError
@@ -117,19 +117,19 @@ async def _follow(
             await work.follow(until_ready=True)
     except asyncio.CancelledError:
         if work.half_started:
-            note(
+            tell(
                 "detached from a launch that is half started: not every node runs, and none goes "
                 f"on alone. Finish it with: v32-wizard launch {name} --attach, or end it with: "
                 f"v32-wizard stop {name}"
             )
         elif work.state in ("waiting", "ready"):
-            note(
+            tell(
                 "detached; the launch goes on, on the nodes. Come back with: "
                 f"v32-wizard launch {name} --attach (follows it), v32-wizard {name} (the screen), "
                 f"or v32-wizard status {name}"
             )
         else:  # half a launch cannot go on alone: its workers were never started
-            note(work.message or "Cancelled; nothing was started.")
+            tell(work.message or "Cancelled; nothing was started.")
         raise
     if work.state != "ready":
         raise _ended(work)
@@ -216,7 +216,14 @@ async def stop(arguments: argparse.Namespace) -> int:
                 note(line)
         if not await confirm(question, yes=arguments.yes):
             return 1
-        problems = await work.stop()
+        try:
+            problems = await work.stop()
+        except asyncio.CancelledError:
+            tell(
+                f"the stop of {preset.name} was cut off: what runs is not known. Go on with: "
+                f"v32-wizard stop {shlex.quote(arguments.preset)}"
+            )
+            raise
     for line in (*problems, *work.notes):
         print(f"v32-wizard: {line}", file=sys.stderr)
     if not problems:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from wizard.errors import UsageError
 
@@ -39,6 +39,13 @@ def note(text: str) -> None:
     """Tell the person what happens, on stderr; silent when stderr is not a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """Say on stderr what has become of the work, to a terminal or not."""
+    with suppress(OSError):  # the terminal, or who reads, is gone
+        start = "\r\x1b[K" if sys.stderr.isatty() else "v32-wizard: "
+        print(f"{start}{text}", file=sys.stderr, flush=True)
 
 
 async def read_line() -> str:
