@@ -34,6 +34,7 @@ def test_what_was_printed_means_what_it_must(check: str, case: dict[str, Any]) -
     assert "\n" not in parsed.summary
     if "problem" in expect:
         assert parsed.problem == expect["problem"]
+    assert expect.get("says", "") in parsed.summary
     for name, value in expect.get("value", {}).items():
         assert parsed.value[name] == value
     # what is not a pass always has a name, which the runbook knows

@@ -24,6 +24,7 @@ SMALLEST_SHARD = 1000  # bytes; a Git LFS pointer is smaller, a shard is thousan
 _MACHINES = {"x86_64", "amd64", "i386", "i686", "armv7l", "riscv64", "ppc64le", "s390x"}
 _MACHINES |= {"loongarch64", "mips64"}
 _GONE = re.compile(r"no such file or directory", re.I)
+_NAMED = re.compile(r"['\u2018`](/[^'\u2019]+)['\u2019]")  # the path in what find complains of
 _DAVINCI = re.compile(r"^/dev/davinci(\d+)$")
 _ABSENT = re.compile(r"cannot access '?(/dev/[\w*\[\]-]+)'?\s*:\s*no such file", re.I)
 _LISTEN = re.compile(r"^LISTEN\s+\d+\s+\d+\s+(\S+):(\d+)\s", re.I)
@@ -178,7 +179,10 @@ def parse_weights(stdout: str, stderr: str, exit_code: int) -> Parsed:
     found = _lines(stdout)
     answer = None
     if not found and _GONE.search(stderr):
-        answer = bad(Status.FAIL, Problem.WEIGHTS_MISSING, "the folder of the weights is missing")
+        named = _NAMED.search(stderr)
+        which = f": {named[1]}" if named else ""
+        text = f"the folder of the weights is missing{which}"
+        answer = bad(Status.FAIL, Problem.WEIGHTS_MISSING, text)
     elif found and found[-1] == "end":
         answer = _weights(found[:-1])
     return settle_host(answer, stdout, stderr, exit_code, "find")
