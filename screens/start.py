@@ -192,7 +192,9 @@ def known_presets(session: Session) -> list[Preset]:
 
 def of(one: RunningLaunch) -> str:
     """Return what is known of a launch: ``runs on 2 nodes, since 12:03, 5 hours ago``."""
-    words = f"runs on {one.nodes} {'node' if one.nodes == 1 else 'nodes'}"
+    every = len(one.preset.nodes)
+    part = f"{one.nodes} of " if one.nodes < every else ""
+    words = f"runs on {part}{every} {'node' if every == 1 else 'nodes'}"
     words += f", not started on {one.waiting}" if one.waiting else ""
     words += f", launched by {one.owner}" if one.owner else ""
     if one.since is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from textual.content import Content
 from textual.widgets import Static
 
@@ -13,6 +15,8 @@ from wizard.diagnosis.verdict import Cause
 _COLOURS = {"cause": "$text-error", "possible": "$text-warning", "consequence": "$text-warning"}
 _SIGNS = {"cause": "fail", "possible": "warn", "consequence": "warn"}
 _LONGEST = 120  # characters of the line that says so: the log has it whole
+# What CANN puts before a message: level, module and process, time, place in the source.
+_HEAD = re.compile(r"^\[[A-Z]+\] \w+\([^)]*\):\S+ (?:\[[^\]]*\.\w+:\d+\]\s*)?")
 _TITLES = {
     "cause": "CAUSE",
     "possible": "POSSIBLE CAUSE",
@@ -46,14 +50,21 @@ def told(cause: Cause, key: str) -> Content:
     title = plain(head, colour) + plain(f"  {cause.signature.id}", "dim")
     if where := goto_text(cause):  # above all that may be cut where there is little room
         title += plain(f"  {key}", "bold") + plain(f" goes to {where}")
+    message = _HEAD.sub("", cause.mark.text)
     return Content("\n").join(
         [
             title,
             plain(cause.meaning()),
-            plain(f"{cause.file}, line {cause.mark.line}: ", "dim") + plain(_cut(cause.mark.text)),
-            plain("To do: ", "bold") + plain(cause.fix()),
+            plain("To do: ", "bold") + plain(cause.fix()),  # before what may be cut off below
+            plain(f"{_place(cause.file)}, line {cause.mark.line}: ", "dim") + plain(_cut(message)),
         ]
     )
+
+
+def _place(file: str) -> str:
+    """Return a log's name, of a long path the end: the key that says where logs are has it all."""
+    parts = file.split("/")
+    return file if len(parts) <= 2 else f"{glyph('more')}/{parts[-1]}"
 
 
 def _cut(text: str) -> str:

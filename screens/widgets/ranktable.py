@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from textwrap import wrap
 
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
@@ -13,8 +15,10 @@ from screens.widgets.palette import COLOURS, plain
 from wizard.launch.stages import Look, clock, usual
 
 _ORDER = {"failed": 0, "unreachable": 1, "stalled": 2, "aborted": 3}
-_HOST, _STATE, _STAGE = 15, 14, 21  # columns
+_HOST, _STATE, _STAGE = 15, 15, 20  # columns
 _WIDE = 120
+_INDENT = 5  # of what stands below a row: the column of the host
+_WHY_LINES = 3  # of why a node ended; the line above the table says it whole
 _ENDED = frozenset({"failed", "unreachable", "aborted", "stopped", "pending"})
 
 
@@ -49,7 +53,15 @@ def table(looks: Sequence[Look], width: int, *, room: int) -> Content:
     lines = [plain(head + (f"{'moved':<12}detail" if wide else ""), "$text-muted")]
     spare = room - 1 - len(looks) - sum(bool(one.note) for one in looks)
     for one in looks:
-        lines.append(_row(one, host, wide=wide))
+        row = _row(one, host, wide=wide)
+        below = _why(one, row, width) if one.state in _ENDED else []
+        if below and len(below) <= spare:
+            lines += [_row(one, host, wide=wide, why=False), *below]
+            spare -= len(below)
+            continue
+        if below and one.detail:  # what it was at matters less than why it ended
+            row = _row(replace(one, stage=""), host, wide=wide)
+        lines.append(row)
         if one.note:
             lines.append(_below(one.remark, COLOURS.get(one.state, "$text-muted")))
         elif not wide and one.detail and one.state not in _ENDED and spare > 0:
@@ -58,13 +70,26 @@ def table(looks: Sequence[Look], width: int, *, room: int) -> Content:
     return Content("\n").join(lines)
 
 
-def _row(one: Look, host: int, *, wide: bool) -> Content:
+def _why(one: Look, row: Content, width: int) -> list[Content]:
+    """Return why a node ended as lines of their own, where its row would cut it off."""
+    if row.cell_length <= width - 2:
+        return []
+    return [_below(line, "") for line in wrap(_said(one), width - 2 - _INDENT)[:_WHY_LINES]]
+
+
+def _said(one: Look) -> str:
+    """Return the detail without the node's own name, which stands before it in the row."""
+    return one.detail.removeprefix(f"node {one.rank} ({one.host}) ")
+
+
+def _row(one: Look, host: int, *, wide: bool, why: bool = True) -> Content:
     sign = glyph(one.state) if known(one.state) else " "
     row = plain(f"{one.rank:<5}{_fit(one.host, host)}  ")
     row += plain(f"{sign} {one.state:<{_STATE - 2}}", f"bold {COLOURS.get(one.state, '$text')}")
     if one.state in _ENDED:  # why, rather than a time that no longer runs
-        said = "  ".join(part for part in (one.stage, one.detail) if part not in ("", one.state))
-        return row + plain(said)
+        stage = "" if one.stage in ("", one.state) else f"was at {one.stage}"
+        detail = _said(one) if why and one.detail != one.state else ""
+        return row + plain("  ".join(filter(None, (stage, detail))))
     row += plain(f"{_fit(one.stage, _STAGE - 1)} ")
     spent = clock(one.elapsed_s) if one.elapsed_s is not None else ""
     row += plain(f"{spent:<8}", "bold $text-warning" if one.late else "")
@@ -72,11 +97,12 @@ def _row(one: Look, host: int, *, wide: bool) -> Content:
     if not wide:
         return row
     moved = f"{clock(one.still_s)} ago" if one.still_s is not None else ""
-    return row + plain(f"{moved:<12}", "$text-muted") + plain(one.detail)
+    detail = "" if one.state == "done" and one.note else one.detail  # the note below says more
+    return row + plain(f"{moved:<12}", "$text-muted") + plain(detail)
 
 
 def _below(text: str, style: str) -> Content:
-    return plain(f"     {text}", style)
+    return plain(f"{' ' * _INDENT}{text}", style)
 
 
 def _fit(text: str, cells: int) -> str:

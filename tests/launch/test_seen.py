@@ -181,7 +181,7 @@ def test_a_node_that_answers_again_is_what_it_was() -> None:
 
     (lost, back) = fastclock.run(away())
     assert lost[1] == "unreachable"
-    assert re.fullmatch(r"no answer since [\d:]{8}; asked on", lost[2])
+    assert re.fullmatch(r"no answer since [\d:]{8}, still asked", lost[2])
     assert back[1:] == ("starting", "waits")
 
 

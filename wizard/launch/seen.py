@@ -18,4 +18,4 @@ ANSWER_S = SEEN_WITHIN_S - INTERVAL_S - SLACK_S  # patience for an answer
 def no_answer(who: str = "") -> str:
     """Say that no answer has come within ANSWER_S, since when, and that we go on asking."""
     since = time.strftime("%H:%M:%S", time.localtime(time.time() - ANSWER_S))
-    return f"{who}no answer since {since}; asked on"
+    return f"{who}no answer since {since}, still asked"

@@ -130,7 +130,10 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     elapsed = max(0.0, theirs - began) if began is not None else None
     state, note = rank.state, ""
     typical = PHASES.get(phase)
-    if rank.state == "running" and phase >= Phase.ENGINE:
+    lost = [other.rank for other in ranks if other.state == "failed"]
+    if rank.state == "running" and phase >= Phase.ENGINE and lost:  # its part is of no use now
+        note, typical, elapsed = f"its container still runs, without node {lost[0]}", None, None
+    elif rank.state == "running" and phase >= Phase.ENGINE:
         state, note = "done", _others_behind(rank, ranks, phase)
         took = _took(rank, Phase.ENGINE)  # it waits only, however long
         elapsed, typical = _took(rank, phase) if took is None else took, None
