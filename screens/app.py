@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
@@ -50,6 +51,7 @@ SCREENS: dict[Step, type[StepScreen]] = {
 }
 
 PAUSE_S = 1.0  # without a key before a question comes up over a field that is being typed into
+_FUNCTION_KEY = re.compile(r"f\d{1,2}")
 _DRAINED = (StepScreen, HostKeyScreen, MeshScreen, SecretScreen)
 
 
@@ -176,15 +178,22 @@ class WizardApp(App[int]):
         if desk.pending is not None and self._may_ask():
             self.push_screen(SecretScreen(desk, desk.pending))
 
+    def get_key_display(self, binding: Binding) -> str:
+        """Write F4 as on the key: ``f4`` would read as two keys, of which f is one."""
+        shown = super().get_key_display(binding)
+        return shown.upper() if _FUNCTION_KEY.fullmatch(shown) else shown
+
     def on_goto(self, message: Goto) -> None:
         """Show another step."""
-        self.goto(message.step, message.place)
+        self.goto(message.step, message.place, message.back)
 
-    def goto(self, step: Step, place: Mapping[str, Any] | None = None) -> None:
+    def goto(
+        self, step: Step, place: Mapping[str, Any] | None = None, back: Step | None = None
+    ) -> None:
         """Leave the shown step for another; its answers are in the session."""
         self.session.go(step)
         screen = self._screen(step)
-        screen.place = place
+        screen.place, screen.back_to = place, back
         self.switch_screen(screen)
 
     def on_resize(self, event: Resize) -> None:
@@ -222,7 +231,8 @@ class WizardApp(App[int]):
 
     def _about_launch(self) -> Confirm:
         """Ask what becomes of the launch; only what is true can be chosen."""
-        cancel: Answer = ("cancel", "Cancel", "default")
+        # not "Cancel": that could as well be the launch
+        cancel: Answer = ("cancel", "Stay here", "default")
         stop: Answer = ("stop", "Stop it and quit", "error")
         leave: Answer = ("leave", "Leave it running", "primary")
         if self.session.demo:
@@ -271,11 +281,12 @@ class WizardApp(App[int]):
         if session.launch_active:
             answer = await self.push_screen_wait(self._about_launch())
         elif left_over(session) and not session.demo:
+            how = "is not stopped on every node:" if session.stop_error else "has failed, but"
             answer = await self.push_screen_wait(
                 Confirm(
-                    "The launch has failed, but containers of it may still run and hold NPUs.",
+                    f"The launch {how} containers of it may still run and hold NPUs.",
                     (
-                        ("cancel", "Cancel", "default"),
+                        ("cancel", "Stay here", "default"),
                         ("leave", "Leave them", "default"),
                         ("stop", "Stop them and quit", "primary"),
                     ),

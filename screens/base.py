@@ -26,11 +26,17 @@ STEP_NAMES = ("Start", "Hardware", "Nodes", "Checks", "Problems", "Preview", "La
 
 
 class Goto(Message):
-    """A screen asks the app for another step; ``place`` is where in it, as a diagnosis says."""
+    """A screen asks the app for another step.
 
-    def __init__(self, step: Step, place: Mapping[str, Any] | None = None) -> None:
+    ``place`` is where in it, as a diagnosis says; ``back`` is where Back leads from there, the
+    step before it when None.
+    """
+
+    def __init__(
+        self, step: Step, place: Mapping[str, Any] | None = None, back: Step | None = None
+    ) -> None:
         super().__init__()
-        self.step, self.place = step, place
+        self.step, self.place, self.back = step, place, back
 
 
 class StepScreen(Screen[None]):
@@ -53,6 +59,7 @@ class StepScreen(Screen[None]):
         super().__init__()
         self.session = session
         self.place: Mapping[str, Any] | None = None  # where to go once all is there
+        self.back_to: Step | None = None  # whence one was led here, for a look at something
 
     def compose(self) -> ComposeResult:
         """Stepper, heading, the step's own body, message line, buttons, keys."""
@@ -122,9 +129,16 @@ class StepScreen(Screen[None]):
 
     # -- keys
 
+    @property
+    def quiet(self) -> frozenset[str]:
+        """Actions that lead nowhere just now: their keys answer, but have no place in the line."""
+        return frozenset()
+
     def action_back(self) -> None:
-        """Go one step back; START has none before it."""
-        if self.step is not Step.START:
+        """Go whence one was led here, else one step back; START has none before it."""
+        if self.back_to is not None:
+            self.post_message(Goto(self.back_to))
+        elif self.step is not Step.START:
             self.post_message(Goto(Step(self.step - 1)))
 
     def action_next(self) -> None:

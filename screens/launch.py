@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from textual import events
@@ -15,19 +14,18 @@ from screens.base import Goto
 from screens.launchasking import LaunchAsking
 from screens.launchlogs import LaunchLogs
 from screens.launchplan import nothing_yet, plan_text
+from screens.launchstate import state_text, step_s
 from screens.widgets.causepanel import CausePanel
 from screens.widgets.glyphs import glyph
 from screens.widgets.logpanel import LogPanel
-from screens.widgets.palette import COLOURS, plain, status_text
+from screens.widgets.palette import COLOURS, plain
 from screens.widgets.ranktable import RankTable
 from screens.widgets.stagepane import StagePane
 from wizard.diagnosis.report import goto_text
 from wizard.diagnosis.verdict import Cause
 from wizard.errors import WizardError
-from wizard.launch.durations import WHOLE
 from wizard.launch.progress import Phase
-from wizard.launch.stages import clock, look
-from wizard.launch.state import IMAGE_STAGE
+from wizard.launch.stages import look, phase_of
 from wizard.leftover import stoppable
 from wizard.roomtypes import LaunchLike, RankLike
 from wizard.session import Step
@@ -35,8 +33,11 @@ from wizard.session import Step
 LOG_LINES = 8  # a log with fewer lines than this tells nothing
 OTHER_LINES = 7  # stepper, heading, state, log bar, message, buttons, keys
 CAUSE_LINES = 8
+_SCROLLS = {
+    **{"up": "scroll_up", "down": "scroll_down", "pageup": "page_up"},
+    **{"home": "scroll_home", "end": "scroll_end"},
+}
 WIDE = 120  # columns from which on the stages stand beside the log
-SSH_STEP_S = 5  # seconds between two times on the screen where every repaint costs
 
 
 class LaunchScreen(LaunchLogs, LaunchAsking):
@@ -46,9 +47,9 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
     heading = "Launch, and follow it until it serves"
     next_label = "Chat"
     help_text = (
-        "l launches after a question, r asks the nodes again how they are; where the image is "
-        "missing, the question says how it is fetched first. s stops the launch again, on every "
-        "node. It runs on the "
+        "Page Up and Down scroll the plan. l launches after a question, r asks the nodes again "
+        "how they are; where the image is missing, the question says how it is fetched first. "
+        "s stops the launch again, on every node. It runs on the "
         "nodes: leaving this screen or the wizard does not stop it. Each node's stage stands with "
         "the time it takes and usually takes; one without progress for two minutes is called "
         "stalled, with what it waits for, and nothing is stopped on a guess.\n"
@@ -72,6 +73,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         self._offered: object = None
         self._last_state = ""
         self._looking = False
+        self._checked = False  # checks have run while this was shown
         yield Static("", id="state", markup=False)
         yield CausePanel()
         yield RankTable()
@@ -156,6 +158,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             if (cause := self._cause()) is not None and self.panel is not None:
                 self.panel.show_node(cause.node)
         self.ask_conflict()
+        self._take_up_checks()
         now = self._now()
         if (told := self._what(now)) != self._told:
             self._told = told
@@ -164,11 +167,20 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         if begun and panel is not None:
             panel.drain()
 
+    def _take_up_checks(self) -> None:
+        """Make the plan anew when checks have ended: it tells how the last ones went."""
+        session = self.session
+        if session.checks_running:
+            self._checked = True
+        elif self._checked and not session.planning.busy:
+            self._checked = False
+            if self._launch is not None and not self.begun:
+                self.action_look_again()
+
     @staticmethod
     def _now() -> float:
         """The time in steps that are worth a repaint."""
-        step = SSH_STEP_S if "SSH_CONNECTION" in os.environ else 1
-        return time.time() // step * step
+        return time.time() // step_s() * step_s()
 
     def _what(self, now: float) -> object:
         """Everything that the upper part depends on."""
@@ -178,7 +190,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             launch and (launch.revision, launch.state, launch.message, launch.load),
             (session.launch_error, session.stop_error, session.stopping, session.launch_active),
             (self._looking, now if runs else 0.0, self.begun, session.review.revision),
-            session.planning.revision,
+            (session.planning.revision, session.checks_running),
             self.size,
         )
 
@@ -192,6 +204,7 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         self.query_one("#launch", Button).display = idle
         self.query_one("#launch", Button).label = "Launch again" if begun else "Launch"
         self.query_one("#stop", Button).display = stoppable(session)
+        self.query_one("#next", Button).display = session.serving
         if self._cause() != self._told_cause:
             self._told_cause = self._cause()
             self.query_one(CausePanel).show(self._told_cause, "g")
@@ -199,13 +212,16 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         self.query_one("#lower").display = self.query_one(RankTable).display = begun
         if launch is not None and not begun:
             self.query_one("#plan Static", Static).update(
-                plan_text(launch, session.review, session.planning)
+                plan_text(launch, session.review, session.planning, checking=session.checks_running)
             )
         self._show_ranks(launch if begun else None, now)
-        offered = (session.launch_active, stoppable(session), begun, self._cause() is not None)
+        offered = (
+            (session.launch_active, stoppable(session), session.serving),
+            (begun, self._cause() is not None, self.size, session.planning.revision),
+        )
         if offered != self._offered:
             self._offered = offered
-            self.refresh_bindings()
+            self.call_after_refresh(self.refresh_bindings)  # the plan is laid out by then
 
     def _show_ranks(self, launch: LaunchLike | None, now: float) -> None:
         load, pane = self.query_one("#load", Static), self.query_one(StagePane)
@@ -230,48 +246,17 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             return launch.ranks[panel.node]
         return min(
             launch.ranks,
-            key=lambda rank: (rank.progress.phase if rank.progress else Phase.CONTAINER, rank.rank),
+            key=lambda rank: (min(phase_of(rank), Phase.ENGINE), rank.rank),  # only node 0 serves
         )
-
-    def _waited(self, now: float) -> str:
-        """How long the launch has taken, against the usual; "" once that is over."""
-        launch, session = self._launch, self.session
-        if launch is None or launch.state not in ("starting", "waiting"):
-            return ""
-        head = launch.ranks[0]
-        began = head.phases.get(Phase.CONTAINER)
-        if began is not None:
-            spent = now + head.clock_offset_s - began
-        elif session.launch_since:
-            spent = time.monotonic() - session.launch_since
-        else:
-            return ""
-        step = SSH_STEP_S if "SSH_CONNECTION" in os.environ else 1
-        if _fetching(launch):  # nobody knows how long that takes
-            return f" ({clock(spent // step * step)})"
-        usually = f"{WHOLE.low_s / 60:.0f}-{WHOLE.high_s / 60:.0f} min"
-        return f" ({clock(spent // step * step)}, usually {usually})"
 
     def _state(self, now: float) -> Content:
         session, launch = self.session, self._launch
         if launch is None:
             return plain("Looking for a launch on the nodes ..." if self._looking else "")
-        if session.stopping:
-            return status_text("waiting", "Stopping on every node ...")
-        if session.stop_error:
-            return status_text("failed", f"Not all is stopped: {session.stop_error}")
-        if launch.brief and self._cause() is not None:  # the panel says the rest
-            return status_text("failed", launch.brief)
-        if session.launch_error:
-            return status_text("failed", f"The launch failed: {session.launch_error}")
-        if launch.state == "pending":
+        told = session.launch_error or session.stop_error or session.stopping
+        if launch.state == "pending" and not told:
             return plain(nothing_yet(session.review, session.planning.of(launch)))
-        words = f"{launch.state}: {launch.message}" if launch.message else launch.state
-        if launch.state == "waiting" and "waiting" in launch.message:
-            words = launch.message  # it says so itself, and the line is full
-        elif _fetching(launch):
-            words = f"{launch.state}: the image is fetched first"
-        return status_text(launch.state, words + self._waited(now))
+        return state_text(session, launch, now, caused=self._cause() is not None)
 
     def _cause(self) -> Cause | None:
         """Why the launch failed, as far as its logs tell."""
@@ -291,6 +276,23 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
 
     # -- keys
 
+    @property
+    def quiet(self) -> frozenset[str]:
+        """There is nothing to go on to while no model is served."""
+        return frozenset() if self.session.serving else frozenset({"next"})
+
+    def on_key(self, event: events.Key) -> None:
+        """The plan scrolls while a button has the focus: that is where one begins."""
+        plan = self.query_one("#plan", VerticalScroll)
+        if event.key in _SCROLLS and plan.display and isinstance(self.focused, Button):
+            event.stop()
+            event.prevent_default()  # the step's own way with these keys
+            getattr(plan, f"action_{_SCROLLS[event.key]}")()
+
+    def action_more(self) -> None:
+        """Show more of the plan."""
+        self.query_one("#plan", VerticalScroll).action_page_down()
+
     def action_cause(self) -> None:
         """Go where the fix of the cause leads: another step, or the log that says it."""
         cause = self._cause()
@@ -302,8 +304,12 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
                 self.panel.show_node(cause.node)
                 self.panel.view.focus()
             return
-        self.app.notify(f"Look at: {goto_text(cause)}. {cause.fix()}", markup=False, timeout=20)
-        self.post_message(Goto(step, cause.goto))
+        where = goto_text(cause)
+        look = f"Look at: {where}. {cause.fix()}" if where else cause.fix()
+        if step is Step.CHECKS:
+            look += " The checks are older than the failure: a runs them again."
+        self.app.notify(f"{look} Esc leads back to the launch.", markup=False, timeout=20)
+        self.post_message(Goto(step, cause.goto, back=self.step))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what can be done now."""
@@ -315,6 +321,9 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             return self._launch is not None and not self.begun
         if action == "cause":
             return self._cause() is not None
+        if action == "more":
+            plan = self.query_one("#plan")
+            return bool(plan.display) and plan.max_scroll_y > 0
         return super().check_action(action, parameters)
 
     def pressed(self, name: str) -> None:
@@ -326,8 +335,3 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
         if not self.session.serving:
             self.say("The chat opens once the model is served.", "warn")
         return self.session.serving
-
-
-def _fetching(launch: LaunchLike) -> bool:
-    """Whether the image is being brought to a node, before the start proper."""
-    return launch.state == "starting" and any(r.stage == IMAGE_STAGE for r in launch.ranks)

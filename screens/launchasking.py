@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from screens.base import StepScreen
 from screens.launchplan import doubt_of_nodes, doubt_of_scripts, question_of_image
 from screens.widgets.dialog import Answer, Confirm
+from wizard.checks.problems import Problem
 from wizard.errors import WizardError
 from wizard.launch.conflict import Holder
+from wizard.launch.preflight import CHECKS
 from wizard.leftover import left_over, stoppable
 from wizard.roomtypes import LaunchLike
 from wizard.session import Session
+
+if TYPE_CHECKING:
+    from wizard.launch.launchplan import LaunchPlan
 
 _UNSTARTED = "It was made there and not started: its wizard is at it, or has ended."
 _REMOVING = "It does not run there any more. Its logs are kept on the node when it is removed."
@@ -26,7 +31,8 @@ class LaunchAsking(StepScreen):
         Binding("l", "launch", "Launch", id="launch.launch"),
         Binding("r", "look_again", "Look again", id="launch.look_again"),
         Binding("s", "stop", "Stop", id="launch.stop"),
-        Binding("g", "cause", "Go to cause", id="launch.cause"),
+        Binding("g", "cause", "Cause", id="launch.cause"),
+        Binding("pagedown", "more", "More", id="launch.more", key_display="PgDn"),
     ]
     _asked: Holder | None = None  # whom was asked about
 
@@ -52,7 +58,7 @@ class LaunchAsking(StepScreen):
             (
                 image,
                 doubt_of_nodes(plan),
-                doubt_of_checks(session),
+                doubt_of_checks(session, plan),
                 doubt_of_scripts(session.review),
             ),
         ):
@@ -137,15 +143,24 @@ class LaunchAsking(StepScreen):
             self.session.begin_stop()
 
 
-def doubt_of_checks(session: Session) -> str:
-    """What the checks say against a launch, or ""."""
+def doubt_of_checks(session: Session, plan: LaunchPlan | None = None) -> str:
+    """What the checks say against a launch, or "".
+
+    What the nodes were asked for the plan is newer, and the question has it already.
+    """
     if session.checks is None:
         return "The checks have not been run."
     if session.checks_are_of_other_nodes:
         return "The checks are about other nodes than these: run them again first."
     if session.checks_running:
         return "The checks are still running."
-    bad = [f for f in session.findings() if f.severity != "warn"]
+    newer = CHECKS if plan is not None and plan.survey is not None else frozenset()
+    older = {
+        str(result.value.get("problem") or Problem.NOT_UNDERSTOOD)
+        for result in session.checks.board
+        if result.key.check not in newer
+    }
+    bad = [f for f in session.findings() if f.severity != "warn" and f.id in older]
     if not bad:
         return ""
     return f"The checks found {len(bad)} {'problem' if len(bad) == 1 else 'problems'}. " + (

@@ -95,10 +95,16 @@ class LaunchLogs(StepScreen):
             name = "logs" if panel.node is None else f"log of node {panel.ranks[panel.node].rank}"
             self.copy(panel.shown_text(), name)
 
+    def on_log_panel_kept(self, event: LogPanel.Kept) -> None:
+        """Say what goes on from here: the line of keys has no room for it."""
+        event.stop()
+        self.say("n, p: next, previous match. m: all lines, or these alone. Esc ends it.")
+
     def action_back(self) -> None:
         """Leave the line that finds, then what it found, then the step."""
         panel = self.panel
         if panel is not None and (panel.finding or panel.searching):
             panel.close_find(keep=False)
+            self.say("")
             return
         super().action_back()

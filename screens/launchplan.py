@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from wizard.launch.launchplan import LaunchPlan
 
 
-def plan_text(launch: LaunchLike, review: Review, planning: LaunchPlanning) -> Content:
-    """Return what stands in the way, what to know, what the nodes said, and the steps."""
+def plan_text(
+    launch: LaunchLike, review: Review, planning: LaunchPlanning, *, checking: bool = False
+) -> Content:
+    """Return what stands in the way, what to know, what the nodes said, and the steps.
+
+    ``checking``: the checks run just now.
+    """
     plan = planning.of(launch)
     lines: list[Content] = []
     if plan is not None:
@@ -32,13 +37,13 @@ def plan_text(launch: LaunchLike, review: Review, planning: LaunchPlanning) -> C
     elif planning.busy:
         lines.append(plain("Asking the nodes: image, ports, NPUs, weights, room ..."))
     if plan is not None:
-        lines += _answers(plan)
+        lines += _answers(plan, checking=checking)
     steps = launch.plan() if plan is None else plan.step_lines()
     lines += [_title("Steps"), *(plain(line) for line in steps)]
     return Content("\n").join(lines)
 
 
-def _answers(plan: LaunchPlan) -> list[Content]:
+def _answers(plan: LaunchPlan, *, checking: bool) -> list[Content]:
     lines: list[Content] = []
     if nodes := plan.nodes():
         lines.append(_title("Nodes"))
@@ -46,13 +51,15 @@ def _answers(plan: LaunchPlan) -> list[Content]:
             plain(f"{label}  ") + status_text(word, word) + plain(f"  {text}")
             for label, word, text in nodes
         ]
-        lines.append(_title("Runs there now"))
+        lines.append(_title("Containers there now"))
         running = plan.survey.running if plan.survey else ()
         lines += [plain(f"node {i.node}: {i.sentence()}") for i in running]
-        lines += [] if running else [plain("nothing that matters")]
+        lines += [] if running else [plain("none of ours, and none that holds the NPUs")]
     checks = plan.checks
     told = "never run" if checks is None else checks.sentence(datetime.now(UTC))
     sign = checks.verdict if checks is not None else "warn"
+    if checking:
+        told, sign = "they run now", "running"
     lines += [_title("Last checks"), status_text(sign, told)]
     lines += [_title("Time"), plain(plan.estimate())]
     return lines

@@ -331,6 +331,9 @@ class PreviewScreen(StepScreen):
 
     def action_back(self) -> None:
         """Go to the problems, or past them when there are none."""
+        if self.back_to is not None:
+            super().action_back()
+            return
         self.post_message(Goto(Step.TROUBLESHOOTING if self.session.findings() else Step.CHECKS))
 
     def may_leave(self) -> bool:

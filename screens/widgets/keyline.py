@@ -60,8 +60,9 @@ class KeyLine(Widget):
         if not self.is_attached:  # the screen went meanwhile
             return
         by_action: dict[str, _Shown] = {}
+        quiet: frozenset[str] = getattr(self.screen, "quiet", frozenset())
         for _, binding, enabled, _ in self.screen.active_bindings.values():
-            if binding.show and binding.action not in by_action:
+            if binding.show and not {binding.action} & {*by_action, *quiet}:
                 label = self.app.get_key_display(binding)
                 shown = _Shown(binding.key, label, binding.description, enabled)
                 by_action[binding.action] = shown

@@ -39,6 +39,9 @@ class LogPanel(Vertical):
     class NodeChosen(Message):
         """Another node's log is shown, or all of them."""
 
+    class Kept(Message):
+        """The line that finds was left, and what was typed goes on to be found."""
+
     def __init__(self, ranks: Sequence[RankLike]) -> None:
         super().__init__()
         self.ranks = list(ranks)
@@ -167,6 +170,8 @@ class LogPanel(Vertical):
             self._matching_only = True
             self.view.current = None
             self._set_words("")
+        elif self.searching:
+            self.post_message(self.Kept())
         self.view.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:

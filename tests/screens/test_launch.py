@@ -60,6 +60,7 @@ async def test_stages_and_logs_are_shown_until_it_serves(world: World, open_wiza
         await until(pilot, lambda: "weights 12 of 163" in shown(pilot))
         await until(pilot, lambda: "line 49" in shown(pilot))
         assert "line 3 " not in shown(pilot)  # it follows the end
+        assert "^n Next" not in shown(pilot)  # there is nothing to go on to
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "once the model is served" in shown(pilot))
         await pilot.press("o")  # node 0 alone
@@ -71,6 +72,10 @@ async def test_stages_and_logs_are_shown_until_it_serves(world: World, open_wiza
         world.launch.move("ready", "serving")
         await until(pilot, lambda: "✓ ready" in shown(pilot))
         await until(pilot, lambda: "once the model is served" not in shown(pilot))
+        await until(pilot, lambda: "^n Next" in shown(pilot))
+        world.launch.ranks[1].state = "unreachable"
+        world.launch.revision += 1
+        await until(pilot, lambda: "! ready; node 1 cannot be reached" in shown(pilot))
         await pilot.press("ctrl+n")
         await at(pilot, Step.CHAT)
 
@@ -144,7 +149,7 @@ async def test_the_cause_is_shown_with_its_line_and_fix(
         assert "told at length" not in text  # the panel says it
         # there is still room for a log
         await until(pilot, lambda: "log line 39" in shown(pilot))
-        await until(pilot, lambda: "Go to cause" in shown(pilot))
+        await until(pilot, lambda: "g Cause" in shown(pilot))
 
 
 async def test_g_goes_where_the_fix_leads(world: World, open_wizard: Open) -> None:
@@ -154,6 +159,9 @@ async def test_g_goes_where_the_fix_leads(world: World, open_wizard: Open) -> No
         await pilot.press("g")
         await at(pilot, Step.NODES)
         await until(pilot, lambda: "nodes[1].nic" in shown(pilot))
+        await pilot.press("escape")  # not to the hardware, the step before
+        await at(pilot, Step.LAUNCH)
+        await until(pilot, lambda: "CAUSE on node 1" in shown(pilot))
 
 
 async def test_g_goes_to_the_log_of_a_node_that_was_killed(world: World, open_wizard: Open) -> None:
@@ -175,7 +183,7 @@ async def test_without_a_failure_there_is_no_cause_to_go_to(
         await launched(pilot, world)
         world.launch.move("running", "weights")
         await until(pilot, lambda: "weights" in shown(pilot))
-        assert "Go to cause" not in shown(pilot)
+        assert "g Cause" not in shown(pilot)
         await pilot.press("g")
         await at(pilot, Step.LAUNCH)
 
@@ -228,6 +236,8 @@ async def test_what_a_failure_leaves_can_be_stopped(world: World, open_wizard: O
         await until(pilot, lambda: "Stop them and quit" in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: "Stop them and quit" not in shown(pilot))
+        world.launch.revision += 1
+        await until(pilot, lambda: "s stops what is left of it" in shown(pilot))
         await pilot.press("s")
         await until(pilot, lambda: "Stop what is left" in shown(pilot))
         await pilot.press("right", "enter")

@@ -65,7 +65,34 @@ async def test_what_the_nodes_say_stands_above_the_steps(
             assert "node 0 (10.0.0.11) ✗ fail taken: 8000" in text
             assert "node 1: training (busybox, running): not one of ours, holds NPUs 2-3" in text
             assert "! never run" in text
-            assert text.index("Runs there now") < text.index("Steps")
+            assert text.index("Containers there now") < text.index("Steps")
+        else:
+            assert "Steps" not in text
+            await until(pilot, lambda: "PgDn More" in shown(pilot))
+            await pilot.press("pagedown")  # while the button has the focus
+            await until(pilot, lambda: "Steps" in shown(pilot))
+
+
+async def test_checks_that_end_meanwhile_are_taken_up_and_leave_to_the_nodes_what_is_newer(
+    world: World, open_wizard: Open
+) -> None:
+    world.survey = survey()
+    world.bad, world.problem = {CellKey(1, None, "ssh"): Status.FAIL}, "image-missing"
+    session = started(world, Step.LAUNCH)
+    session.start_checks()
+    async with open_wizard(session, size=(160, 48)) as pilot:
+        await until(pilot, lambda: "they run now" in shown(pilot))
+        await until(pilot, lambda: world.plans == 1)
+        world.run.finish()
+        await until(pilot, lambda: world.plans == 2)  # it tells how they went
+        assert "they run now" not in shown(pilot)
+        assert session.findings()
+        await ask(pilot, "Launch on 2 nodes now?")
+        assert "The checks found" not in shown(pilot)  # the image has come since
+        await pilot.press("escape")
+        world.run.problem = "link-down"
+        world.run.answer(CellKey(1, 3, "link"), Status.FAIL)
+        await ask(pilot, "The checks found 1 problem")
 
 
 async def test_a_missing_image_is_fetched_after_the_question_alone(

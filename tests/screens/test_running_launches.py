@@ -148,7 +148,8 @@ async def test_or_leave_it_and_is_asked_once_only(world: World, open_wizard: Ope
         await contested(pilot)
         await pilot.press("escape")
         await until(pilot, lambda: "Stop it and launch anew" not in shown(pilot))
-        await until(pilot, lambda: "The launch failed: " in shown(pilot))
+        await until(pilot, lambda: "l asks again what to do" in shown(pilot))
+        assert "--attach" not in shown(pilot)  # words of the command line
         assert world.launch.calls == ["attach", "refused"]
 
 

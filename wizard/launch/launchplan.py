@@ -210,7 +210,8 @@ class LaunchPlan:
                 "Nodes:",
                 *(f"  {label}  {word}: {text}" for label, word, text in self.nodes()),
             ]
-            lines.append("Runs there now:" + " nothing that matters" * (not self.survey.running))
+            none = "" if self.survey.running else " none of ours, and none that holds the NPUs"
+            lines.append(f"Containers there now:{none}")
             lines += [f"  node {i.node}: {i.sentence()}" for i in self.survey.running]
         lines += ["Steps:", *(f"  {line}" for line in numbered(self.steps))]
         lines += [f"Time: {self.estimate()}.", *promises(self.preset)]
