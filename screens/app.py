@@ -112,7 +112,9 @@ class WizardApp(App[int]):
         state = launch.state if launch is not None else ""
         if state != self._launch_state:
             self._launch_state = state
-            if state in ("ready", "failed") and not isinstance(screen, LaunchScreen):
+            self._show_steps()
+            # those two say it themselves, for as long as it holds
+            if state in ("ready", "failed") and not isinstance(screen, (LaunchScreen, ChatScreen)):
                 word = "serves: the model can be asked." if state == "ready" else "has failed."
                 severity: Literal["information", "error"] = (
                     "information" if state == "ready" else "error"
@@ -159,9 +161,7 @@ class WizardApp(App[int]):
         if running == self._checking:
             return
         self._checking = running
-        for below in self.screen_stack:
-            if isinstance(below, StepScreen):
-                below.show_steps()
+        self._show_steps()
         if running or isinstance(screen, (ChecksScreen, MeshScreen, TroubleshootingScreen)):
             return
         failed, unknown = session.wrong(Status.FAIL), session.wrong(Status.ERROR)
@@ -171,6 +171,11 @@ class WizardApp(App[int]):
             severity="error" if counts else "information",
             markup=False,
         )
+
+    def _show_steps(self) -> None:
+        for below in self.screen_stack:
+            if isinstance(below, StepScreen) and below.is_mounted:
+                below.show_steps()
 
     def _drain_secrets(self) -> None:
         """Ask for a passphrase or password that nodes wait for, as soon as that may come up."""

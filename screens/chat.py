@@ -104,6 +104,7 @@ class ChatScreen(StepScreen):
         """Turns, and the prompt."""
         self._seen = -1
         self._fed_at = 0.0
+        self._launch_state: str | None = None
         with VerticalScroll(id="turns", can_focus=False):
             yield Static(
                 "Type a question and press Enter. Ctrl+J begins a new line.",
@@ -117,11 +118,24 @@ class ChatScreen(StepScreen):
         self.query_one("#turns", VerticalScroll).anchor()
         self.query_one("#prompt").focus()
         self.drain()
-        if not self.session.serving:
+
+    def _tell_launch(self) -> None:
+        """Say it as long as it holds when nobody is there to answer any more."""
+        launch = self.session.launch
+        state = launch.state if launch is not None else ""
+        if state == self._launch_state:
+            return
+        self._launch_state = state
+        if launch is not None and state == "failed":
+            self.say(f"{launch.brief or 'The launch has failed.'} Esc leads to it.", "fail")
+        elif not self.session.serving:
             self.say("No model is served as far as we know. Go back and launch it.", "warn")
+        else:
+            self.say("")
 
     def drain(self) -> None:
         """Take up what was said since the last time, four times a second at most."""
+        self._tell_launch()
         chat = self.session.chat
         now = time.monotonic()
         if chat.revision == self._seen or (chat.busy and now - self._fed_at < FEED_S):
@@ -145,7 +159,7 @@ class ChatScreen(StepScreen):
             self.say("The model is still answering. F4 stops it.", "warn")
             return
         prompt.clear()
-        self.say("")
+        self._launch_state = None  # what was said of the answer before no longer holds
         self.query_one("#turns", VerticalScroll).anchor()
         self._fed_at = 0.0
         self.drain()

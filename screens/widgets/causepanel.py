@@ -28,7 +28,7 @@ class CausePanel(Static):
     """Shows the first cause of a diagnosis; hidden without one."""
 
     DEFAULT_CSS = """
-    CausePanel { height: auto; max-height: 10; padding: 0 1; margin: 0 1; background: $boost; }
+    CausePanel { height: auto; max-height: 10; padding: 0 2; background: $boost; }
     """
 
     def __init__(self) -> None:

@@ -15,6 +15,7 @@ from screens.widgets.glyphs import glyph, known
 from screens.widgets.logview import LogView
 from screens.widgets.palette import COLOURS, plain
 from screens.widgets.tabline import TabLine
+from wizard.launch.stages import bereft
 from wizard.loglevels import Level
 from wizard.roomtypes import RankLike
 
@@ -65,10 +66,9 @@ class LogPanel(Vertical):
     def _labels(self) -> list[Content]:
         labels = []
         for rank in self.ranks:
-            sign = f" {glyph(rank.state)}" if known(rank.state) else ""
-            labels.append(
-                plain(f"node {rank.rank}") + plain(sign, COLOURS.get(rank.state, "$text"))
-            )
+            state = rank.state if bereft(rank, self.ranks) is None else "running"  # as above it
+            sign = f" {glyph(state)}" if known(state) else ""
+            labels.append(plain(f"node {rank.rank}") + plain(sign, COLOURS.get(state, "$text")))
         # last, so that a node's digit is its place
         return labels if len(labels) == 1 else [*labels, plain("merged")]
 

@@ -92,11 +92,10 @@ def test_ready_message_awaited_means_done_and_names_who_is_not() -> None:
     assert other.detail == "about 3 of 44 GB on each NPU, 20:00 left"
 
 
-def test_what_is_left_of_a_launch_is_not_done() -> None:
-    lost = rank(1, Phase.ENGINE, state="failed")
-    head = looks(rank(0, Phase.READY), lost)[0]
-    assert (head.state, head.elapsed_s) == ("running", None)
-    assert head.note == "its container still runs, without node 1"
+@pytest.mark.parametrize("state", ["ready", "running"])
+def test_what_runs_on_when_another_has_failed_is_neither_ready_nor_done(state: str) -> None:
+    head = looks(rank(0, Phase.READY, state=state), rank(1, Phase.ENGINE, state="failed"))[0]
+    assert (head.state, head.stage, head.elapsed_s) == ("running", "without node 1", None)
 
 
 def test_what_has_ended_or_is_out_of_reach_is_not_stalled() -> None:

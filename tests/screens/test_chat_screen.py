@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from tests.screens.fakes import World
-from tests.screens.pilots import Open, at, shown, until
+from tests.screens.pilots import Open, at, shown, until, words
 from tests.screens.test_checks import started
+from tests.screens.test_launch import launched
 from wizard.errors import WizardError
 from wizard.session import Step
 
@@ -42,6 +43,25 @@ async def test_an_answer_goes_on_while_the_screen_is_left(world: World, open_wiz
         await until(pilot, lambda: session.chat.messages[-1].state == "done")
         pilot.app.goto(Step.CHAT)  # type: ignore[attr-defined]
         await until(pilot, lambda: "Hello there" in shown(pilot) and "2 tokens" in shown(pilot))
+
+
+async def test_that_nobody_is_there_to_answer_any_more_stays_on_the_screen(
+    world: World, open_wizard: Open
+) -> None:
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await launched(pilot, world)
+        world.launch.move("ready", "serving")
+        await until(pilot, lambda: "^n Next" in shown(pilot))
+        await pilot.press("ctrl+n")
+        await at(pilot, Step.CHAT)
+        await until(pilot, lambda: "✓ Launch" in shown(pilot))
+        world.launch.brief = "node 1 (10.0.0.12) failed: exited with code 137 (signal 9)."
+        world.launch.move("failed", "ready")
+        await until(pilot, lambda: "(signal 9). Esc leads to it." in words(pilot))
+        assert "✓ Launch" not in shown(pilot)
+        await pilot.press(*"hi", "enter")
+        await until(pilot, lambda: "Hello there" in shown(pilot))
+        assert "(signal 9). Esc leads to it." in words(pilot)
 
 
 async def test_f4_stops_an_answer_and_keeps_what_came(world: World, open_wizard: Open) -> None:

@@ -15,6 +15,7 @@ from wizard.launch.progress import Phase, Stage
 from wizard.launch.state import IMAGE_STAGE
 
 WEIGHTS_GB = 44  # of each 64 GB NPU, in every shape of the guide (43 to 45)
+_BEREFT = "its container runs on, and may hang"
 _GONE = {
     "failed": "has failed",
     "aborted": "was stopped",
@@ -120,6 +121,8 @@ def look(ranks: Sequence[RankSeen], now: float) -> list[Look]:
 
 def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     phase, theirs = phase_of(rank), now + rank.clock_offset_s
+    if (lost := bereft(rank, ranks)) is not None:
+        return Look(rank.rank, rank.host, "running", f"without node {lost}", detail=_BEREFT)
     if rank.state not in ("starting", "running"):
         served = _took(ranks[0], Phase.READY) if rank.state == "ready" else None
         stage = rank.stage if served is None else "serves; start took"
@@ -130,10 +133,7 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     elapsed = max(0.0, theirs - began) if began is not None else None
     state, note = rank.state, ""
     typical = PHASES.get(phase)
-    lost = [other.rank for other in ranks if other.state == "failed"]
-    if rank.state == "running" and phase >= Phase.ENGINE and lost:  # its part is of no use now
-        note, typical, elapsed = f"its container still runs, without node {lost[0]}", None, None
-    elif rank.state == "running" and phase >= Phase.ENGINE:
+    if rank.state == "running" and phase >= Phase.ENGINE:
         state, note = "done", _others_behind(rank, ranks, phase)
         took = _took(rank, Phase.ENGINE)  # it waits only, however long
         elapsed, typical = _took(rank, phase) if took is None else took, None
@@ -143,6 +143,13 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     return Look(
         rank.rank, rank.host, state, rank.stage, elapsed, typical, _detail(rank), note, still
     )
+
+
+def bereft(rank: RankSeen, ranks: Sequence[RankSeen]) -> int | None:
+    """Return which rank failed, of one that had done its part and runs on; None of any other."""
+    if rank.state != "ready" and (rank.state != "running" or phase_of(rank) < Phase.ENGINE):
+        return None
+    return next((other.rank for other in ranks if other.state == "failed"), None)
 
 
 def phase_of(rank: RankSeen) -> Phase:
