@@ -84,6 +84,10 @@ async def test_it_is_neither_followed_nor_ended_and_a_stop_tells_what_it_leaves(
     assert "its nodes are now" in (await work.status()).to_text()
 
     renamed = launch(edited(first, on(A, B, name="renamed"), tmp_path / "3"))
+    assert "node 1 (10.0.0.12) has a container of lab" in (await renamed.status()).remark
+    with pytest.raises(Taken, match="is taken on node 0") as taken:
+        await renamed.refuse()
+    assert "give it that name again" in hint_of(taken.value.holder)
     assert await renamed.stop() == []
     assert [f"a container of {first.preset.name}" in note for note in renamed.notes] == [True] * 2
     assert [node.status for node in first.nodes] == ["running", "running"]

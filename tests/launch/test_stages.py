@@ -145,3 +145,12 @@ def test_every_sign_has_its_mark() -> None:
 def test_a_container_that_waits_to_be_started_has_no_phase_behind_it() -> None:
     waiting = RankState(1, "10.0.0.12", state="starting", stage="container")
     assert history(waiting, 1000.0)[0] == (Phase.CONTAINER, None, False)
+
+
+def test_who_serves_by_its_log_alone_is_told_so() -> None:
+    assert looks(rank(0, Phase.READY, still_s=19))[0].note == ""
+    head = rank(0, Phase.READY, still_s=21)
+    assert "was the preset edited since?" in looks(head)[0].note
+    assert looks(head, rank(1, Phase.ENGINE, still_s=30))[1].note == ""
+    head.detail = "its API has stopped to answer."
+    assert looks(head)[0].note == ""

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from wizard.checks.catalogue import CHECKS
@@ -50,7 +50,7 @@ async def launch(arguments: argparse.Namespace) -> int:
         choice = await settle(work, arguments)
         if choice == "attach":
             if not await work.attach():
-                raise _ended(work)
+                raise _ended(work, () if work.message else await work.others())
             return await _follow(work, arguments, begin=work.finish)
         old = whose(work) if choice == "restart" else ""
         with left_running(work, replaced=bool(old)):
@@ -137,14 +137,19 @@ async def _follow(
     return 0
 
 
-def _ended(work: Launch) -> LaunchError:
-    """Return the error for a launch that does not run any more; tell its diagnosis in full."""
+def _ended(work: Launch, others: Sequence[str] = ()) -> LaunchError:
+    """Return the error for a launch that does not run any more; tell its diagnosis in full.
+
+    ``others``: what there is of other presets, which may be this one under another name.
+    """
     if work.diagnosis is not None and work.diagnosis.causes:
         note(to_text(work.diagnosis))
     if work.message:
         return LaunchError(work.message)
     return LaunchError(
-        f"{work.preset.name} runs on none of its nodes: there is nothing to follow.",
+        " ".join(
+            [f"{work.preset.name} runs on none of its nodes: there is nothing to follow.", *others]
+        ),
         hint="Launch it without --attach.",
     )
 

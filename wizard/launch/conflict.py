@@ -109,6 +109,11 @@ def hint_of(holder: Holder) -> str:
             "(--attach) to have it finished where every node has its container, or launch anew "
             f"(--restart), or clear it away (v32-wizard stop {holder.preset})."
         )
+    if holder.what == "name" and holder.launch:
+        return (
+            "It is left alone: ask its owner to stop it, or choose another container.name. If that "
+            "is what this preset was called before, give it that name again to follow or stop it."
+        )
     return _HINTS[holder.what]
 
 

@@ -104,7 +104,10 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
     mine = [held_by(Fence.of(last), answer) for answer in answers] if last else []
     hosts = [node.state.host for node in nodes]
     remark = other_nodes(mine, hosts, preset.name) or advice(found, preset.name)
-    remark = " ".join(filter(None, [remark, under_another(answers, preset)]))
+    about = [remark, under_another(answers, preset)]
+    if last is None:  # it may run under the name that the preset had before
+        about += await others(nodes)
+    remark = " ".join(filter(None, about))
     serving = all(node.state == "running" for node in found)
     serving = serving and await serves_now(nodes[0].remote, preset)
     load = None

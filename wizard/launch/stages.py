@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from wizard.launch.durations import NO_PROGRESS_S, PHASES, Typical
+from wizard.launch.durations import NO_PROGRESS_S, PHASES, UNANSWERED_S, Typical
 from wizard.launch.progress import Phase, Stage
 from wizard.launch.state import IMAGE_STAGE
 
@@ -134,7 +134,7 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     state, note = rank.state, ""
     typical = PHASES.get(phase)
     if rank.state == "running" and phase >= Phase.ENGINE:
-        state, note = "done", _others_behind(rank, ranks, phase)
+        state, note = "done", _others_behind(rank, ranks, phase) or _unanswered(rank, theirs)
         took = _took(rank, Phase.ENGINE)  # it waits only, however long
         elapsed, typical = _took(rank, phase) if took is None else took, None
     elif stalled(rank, now):
@@ -220,6 +220,19 @@ def _others_behind(rank: RankSeen, ranks: Sequence[RankSeen], phase: Phase) -> s
     if rank.rank != 0 and phase_of(ranks[0]) < Phase.READY:
         return "this node is done, node 0 is about to serve"
     return ""
+
+
+def _unanswered(rank: RankSeen, theirs: float) -> str:
+    """Say that node 0 serves by its log alone: it was asked for meanwhile, and did not answer."""
+    stage, began = rank.progress, rank.phases.get(Phase.READY)
+    if stage is None or began is None or theirs - began < UNANSWERED_S:
+        return ""
+    if rank.detail not in ("", stage.detail):  # it did once, and more is known
+        return ""
+    return (
+        "its log says that it serves, but not by the preset's port and model name: was the preset "
+        "edited since? v32-wizard render PRESET --diff deployed shows it"
+    )
 
 
 def _named(ranks: Sequence[RankSeen]) -> str:

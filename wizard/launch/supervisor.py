@@ -307,6 +307,10 @@ class Launch(Record):
         """Say what :meth:`stop` would take away, a line per container, and who cannot be asked."""
         return report.present(self._nodes, await report.ask_all(self._nodes))
 
+    async def others(self) -> list[str]:
+        """Say what of other presets runs on the nodes, as far as they can be asked."""
+        return await report.others(self._nodes)
+
     async def stop(self) -> list[str]:
         """Stop every container of ours for this preset and verify it; return the problems.
 
@@ -325,7 +329,7 @@ class Launch(Record):
             wanted=True,
         )
         problems = [*stopped.lines, *await ending.remember(stopped)]
-        self.notes = (*stopped.notes, *await report.others(self._nodes))
+        self.notes = (*stopped.notes, *await self.others())
         for node in self._nodes:
             left = stopped.of(node.state.rank)
             if left and left[0].what == "container":
