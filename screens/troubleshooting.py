@@ -104,7 +104,11 @@ class TroubleshootingScreen(StepScreen):
             if (at | {peer}) & {(p["node"], p["device"]) for p in finding.where}:
                 self.query_one("#problems", OptionList).highlighted = index
                 return
-        self.say("The checks, made before the launch, knew no problem there: run them again.")
+        text = "The checks, made before the launch, knew no problem there: a runs them again."
+        if self._findings:
+            self.say(text, "warn")
+        else:  # in place of "Nothing is wrong", until they were run again
+            self._tell(text, "$text-warning")
 
     def _show_state(self, running: bool) -> None:
         run = self.session.checks

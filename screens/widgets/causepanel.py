@@ -9,11 +9,12 @@ from textual.widgets import Static
 
 from screens.widgets.glyphs import glyph
 from screens.widgets.palette import plain
-from wizard.diagnosis.report import goto_text
+from wizard.diagnosis.report import goto_text, links_text
 from wizard.diagnosis.verdict import Cause
 
 _COLOURS = {"cause": "$text-error", "possible": "$text-warning", "consequence": "$text-warning"}
 _SIGNS = {"cause": "fail", "possible": "warn", "consequence": "warn"}
+_LINKS = 4
 _LONGEST = 120  # characters of the line that says so: the log has it whole
 # What CANN puts before a message: level, module and process, time, place in the source.
 _HEAD = re.compile(r"^\[[A-Z]+\] \w+\([^)]*\):\S+ (?:\[[^\]]*\.\w+:\d+\]\s*)?")
@@ -50,12 +51,13 @@ def told(cause: Cause, key: str) -> Content:
     title = plain(head, colour) + plain(f"  {cause.signature.id}", "dim")
     if where := goto_text(cause):  # above all that may be cut where there is little room
         title += plain(f"  {key}", "bold") + plain(f" goes to {where}")
-    message = _HEAD.sub("", cause.mark.text)
+    message = " ".join(_HEAD.sub("", cause.mark.text).split())  # a table's row is mostly blanks
     return Content("\n").join(
         [
             title,
             plain(cause.meaning()),
             plain("To do: ", "bold") + plain(cause.fix()),  # before what may be cut off below
+            *([plain(links)] if (links := links_text(cause, most=_LINKS)) else []),
             plain(f"{_place(cause.file)}, line {cause.mark.line}: ", "dim") + plain(_cut(message)),
         ]
     )

@@ -56,6 +56,22 @@ def test_what_to_do_comes_before_the_line_that_may_be_cut() -> None:
     assert lines[3].startswith("…/plog-5779.log, line 1: socket type[1], listen on ip[29.11.0.43]")
 
 
+def test_the_links_to_ping_are_named_where_pinging_them_is_asked_for() -> None:
+    rows = [
+        "EI0006: [PID: 41] 2026-11-20-10:16:30.402.118 Getting socket times out.",
+        "       LINK_ERROR_INFO",
+        "  |  dest_ip(user_rank)  |  dest_port  |  src_ip(user_rank)  |  src_port  |  MyRole  |"
+        "  MyStatus  |  TlsStatus  |",
+        "  |  29.11.1.35(19)      |  16666      |  29.11.0.43(3)      |  16666     |  client  |"
+        "  time out  |  UNKNOWN    |",
+    ]
+    cause = diagnose(read_lines(0, "node 0", rows)).causes[0]
+    lines = told(cause, "g").plain.splitlines()
+    assert lines[3].startswith("Links that failed: ")
+    assert "29.11.1.35" in lines[3] or "NPU" in lines[3]
+    assert "  " not in lines[4]  # the row itself, without its blanks
+
+
 def test_a_launch_that_runs_in_parts_is_not_told_as_whole() -> None:
     lab = preset()
     assert of(RunningLaunch(lab, "x", 2, None)) == "runs on 2 nodes"

@@ -107,15 +107,23 @@ def _told(number: int, cause: Cause, lang: str) -> list[str]:
         if goto := goto_text(cause):
             lines.append(f"   {words['goto']}{goto}")
     if cause.pairs:
-        told = [f"{p.source.label} – {p.target.label}" for p in cause.pairs[:_PAIRS]]
-        if len(cause.pairs) > _PAIRS:
-            told.append(words["more"].format(count=len(cause.pairs) - _PAIRS))
-        lines += wrapped(words["pairs"] + "; ".join(told))
+        lines += wrapped(links_text(cause, lang))
     around = mark.around if cause.confidence != "consequence" else ()
     for at, text in around or ((mark.line, mark.text),):
         sign = ">" if at == mark.line else " "
         lines.append(f"   {sign} {at:>6} | {text[:_LINE]}".rstrip())
     return lines
+
+
+def links_text(cause: Cause, lang: str = "en", most: int = _PAIRS) -> str:
+    """Return the links that failed, by their NPUs; "" of a cause that names none."""
+    if not cause.pairs:
+        return ""
+    words = _WORDS[lang]
+    told = [f"{p.source.label} – {p.target.label}" for p in cause.pairs[:most]]
+    if len(cause.pairs) > most:
+        told.append(words["more"].format(count=len(cause.pairs) - most))
+    return words["pairs"] + "; ".join(told)
 
 
 def goto_text(cause: Cause) -> str:
