@@ -6,12 +6,15 @@ nodes can be looked at and stopped from a machine whose disk is read-only.
 
 from __future__ import annotations
 
+import glob
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 HOME_VARIABLE = "V32_WIZARD_HOME"  # puts everything under one folder (contract.md)
 _APP = "v32-wizard"
+_ABANDONED_S = 3600.0
 
 
 def config_dir() -> Path:
@@ -66,6 +69,7 @@ def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
         return
     path = path.resolve()
     _private(path.parent)
+    _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -78,3 +82,11 @@ def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _sweep(path: Path) -> None:
+    """Take away what writers of this file left who were killed: it may be a key."""
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > _ABANDONED_S:
+                old.unlink()
