@@ -35,7 +35,7 @@ async def test_a_stop_that_could_not_reach_a_node_is_finished_later(fleet: FakeF
     assert fleet.nodes[0].containers() == []
     (left,) = pending.every()
     assert (left.preset, left.rank, left.host) == ("lab", 1, "10.0.0.12")
-    assert "stop pending" in left.sentence()
+    assert "stop pending" in left.sentence([left.host])
     assert "v32-wizard stop lab" in left.sentence()
     assert left.text in problems
     assert Rooms().pending_stops() == [left]
@@ -94,7 +94,10 @@ def test_a_damaged_record_is_as_good_as_none() -> None:
     path.write_text("{")
     assert pending.every() == []
     assert pending.of_preset("none") == []
-    assert Pending("lab", 0, "h", 0.0, "x").sentence().startswith("stop pending (")
+    left = Pending("lab", 0, "h", 0.0, "x")
+    assert left.sentence(["h"]).startswith("stop pending (")
+    assert left.sentence(["h"]).endswith("v32-wizard stop lab")
+    assert left.sentence(["other"]).endswith(f"rm {path}")
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ async def settle(work: Launch, arguments: argparse.Namespace) -> Choice:
     Raises:
         Taken: somebody else holds what the launch needs, or nobody said what to do.
     """
+    hosts = [node.host for node in work.preset.cluster.nodes]
     for stop in pending.of_preset(work.preset.name):
-        note(stop.sentence())
+        note(stop.sentence(hosts))
     if arguments.attach:
         return "attach"
     try:

@@ -7,8 +7,9 @@ is forgotten here.
 from __future__ import annotations
 
 import json
+import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,10 +35,16 @@ class Pending:
     since: float
     text: str
 
-    def sentence(self) -> str:
-        """Say it for people, with what to do."""
+    def sentence(self, hosts: Collection[str]) -> str:
+        """Say it for people, with what to do; ``hosts`` are those that the preset names now."""
         when = ago(time.time() - self.since)
-        return f"stop pending ({when}): {self.text} Finish it with: v32-wizard stop {self.preset}"
+        todo = f"Finish it with: v32-wizard stop {self.preset}"
+        if self.host not in hosts:  # no stop of the preset gets there
+            todo = (
+                f"The preset does not name {self.host} any more: name it again and stop, or forget "
+                f"it, if nothing is there, with: rm {shlex.quote(str(_path(self.preset)))}"
+            )
+        return f"stop pending ({when}): {self.text} {todo}"
 
 
 def note(preset: Preset, stopped: Stopped) -> None:

@@ -181,5 +181,6 @@ class StatusReport:
                 each = sorted(self.load.engines.items())
                 lines += [f"    engine {number}: {load.words()}" for number, load in each]
         lines += [f"  {self.remark}"] if self.remark else []
-        lines += [f"  {stop.sentence()}" for stop in self.pending]
+        hosts = [node.host for node in self.nodes]
+        lines += [f"  {stop.sentence(hosts)}" for stop in self.pending]
         return "\n".join(lines) + "\n"
