@@ -95,6 +95,19 @@ def test_what_is_odd_about_a_file_is_told(
     assert capsys.readouterr().err == f"v32-wizard: {tmp_path}/a.log is empty.\n"
 
 
+def test_the_names_that_we_give_logs_tell_their_nodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = files(tmp_path, "an old job holds an NPU of node 1")
+    for given in (paths[::-1], paths[1:]):
+        assert main(["diagnose", *given]) == 0
+        assert capsys.readouterr().out.startswith("1. CAUSE  node 1 ")
+    other = tmp_path / "a.log"
+    Path(paths[1]).rename(other)
+    assert main(["diagnose", str(other), paths[0]]) == 0
+    assert capsys.readouterr().out.startswith("1. CAUSE  node 0 ")
+
+
 def test_stdin_once() -> None:
     data = b"".join(render(SCRIPTS["no room for the cache"])[:1])
     command = [sys.executable, "-m", "wizard.cli", "diagnose", "-"]

@@ -36,7 +36,7 @@ async def test_a_stop_that_could_not_reach_a_node_is_finished_later(fleet: FakeF
     (left,) = pending.every()
     assert (left.preset, left.rank, left.host) == ("lab", 1, "10.0.0.12")
     assert "stop pending" in left.sentence([left.host])
-    assert "v32-wizard stop lab" in left.sentence()
+    assert "v32-wizard stop lab" in left.sentence([left.host])
     assert left.text in problems
     assert Rooms().pending_stops() == [left]
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from wizard.diagnosis.marks import NodeLog
@@ -17,7 +18,7 @@ from wizard.launch.diagnosis import known_of
 from wizard.launch.logfile import parts
 from wizard.presets import load_preset
 
-_NODE_LOG = re.compile(r"node(\d{1,4})\.log")
+_NODE_LOG = re.compile(r"node(\d{1,4})\.log(?:\.gz)?")
 
 
 def diagnose(arguments: argparse.Namespace) -> int:
@@ -26,7 +27,7 @@ def diagnose(arguments: argparse.Namespace) -> int:
         raise UsageError("-: stdin can be given once only.")
     known = known_of(load_preset(arguments.preset)) if arguments.preset else None
     logs: list[NodeLog] = []
-    for node, name in enumerate(arguments.files):
+    for node, name in zip(_nodes(arguments.files), arguments.files, strict=True):
         logs += _read(node, name, alone=len(arguments.files) == 1)
     for remark in dict.fromkeys(f"{log.name} {log.remark}." for log in logs if log.remark):
         print(f"v32-wizard: {remark}", file=sys.stderr)
@@ -36,6 +37,17 @@ def diagnose(arguments: argparse.Namespace) -> int:
     else:
         sys.stdout.write(to_text(diagnosis, arguments.lang))
     return 0 if diagnosis.cause is not None else 1
+
+
+def _nodes(names: Sequence[str]) -> Sequence[int]:
+    """Return whose log each file is: as its name says, where all names do (as we name them).
+
+    Some count from 1; several names without a node 0 tell nothing.
+    """
+    told = [match for name in names if (match := _NODE_LOG.fullmatch(Path(name).name))]
+    nodes = [int(match[1]) for match in told]
+    sure = len(set(nodes)) == len(names) and (0 in nodes or len(nodes) == 1)
+    return nodes if sure else range(len(names))
 
 
 def _read(node: int, name: str, *, alone: bool) -> list[NodeLog]:
@@ -58,7 +70,7 @@ def _read_launch(folder: Path) -> list[NodeLog]:
     """Return the logs of all nodes in the folder that the wizard keeps of a launch, else none."""
     logs: list[NodeLog] = []
     for path in folder.iterdir():
-        if (match := _NODE_LOG.fullmatch(path.name)) is None:
+        if path.suffix == ".gz" or (match := _NODE_LOG.fullmatch(path.name)) is None:
             continue
         node = int(match[1])
         logs += read_parts(node, str(path), parts(path))
