@@ -17,7 +17,7 @@ from screens.copying import copy_text
 from screens.widgets.auditlist import AuditList
 from screens.widgets.dialog import Notice
 from screens.widgets.keyline import KeyLine
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from wizard.audittrail import Record, Trail, Wanted
 from wizard.remote.text import clean
 
@@ -181,7 +181,7 @@ class AuditScreen(Screen[None]):
         port = f":{record.port}" if record.port else ""
         text = plain(f"node {record.node} {record.where}{port}\n", "bold")
         text += plain(f"{record.kind}, begun {when}, {record.duration_s:.3f} s\n")
-        text += plain(f"{record.outcome}\n\n", "$text-error" if record.failed else "$text-muted")
+        text += plain(f"{record.outcome}\n\n", "$text-error" if record.failed else MUTED)
         self.app.push_screen(Notice(text + plain(clean(record.command))))
 
 

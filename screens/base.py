@@ -17,7 +17,7 @@ from textual.widgets import Button, Static
 from screens.copying import copy_text
 from screens.widgets.dialog import Notice
 from screens.widgets.keyline import KeyLine
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from screens.widgets.stepper import Stepper
 from wizard.errors import WizardError
 from wizard.session import Session, Step
@@ -117,7 +117,7 @@ class StepScreen(Screen[None]):
         colour = {"fail": "$text-error", "warn": "$text-warning", "pass": "$text-success"}
         message = self.query_one("#message", Static)
         message.set_class(not text, "-empty")
-        message.update(plain(text, colour.get(kind, "$text-muted")))
+        message.update(plain(text, colour.get(kind, MUTED)))
 
     def copy(self, text: str, name: str) -> None:
         """Copy by OSC 52, and to a file, because a terminal may ignore the first."""

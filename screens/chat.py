@@ -12,7 +12,7 @@ from textual.widgets import Markdown, Static
 from textual.widgets.markdown import MarkdownStream
 
 from screens.base import StepScreen
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from screens.widgets.prompt import Prompt
 from wizard.conversation import Message
 from wizard.session import Step
@@ -59,7 +59,7 @@ class Turn(Vertical):
         note = self._note()
         if note != self._told:
             self._told = note
-            style = "$text-error" if message.state == "failed" else "$text-muted"
+            style = "$text-error" if message.state == "failed" else MUTED
             self.query_one(".note", Static).update(plain(note, style))
 
     def _note(self) -> str:

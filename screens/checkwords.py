@@ -8,7 +8,7 @@ import os
 from textual.content import Content
 
 from screens.widgets.glyphs import glyph
-from screens.widgets.palette import COLOURS, plain
+from screens.widgets.palette import COLOURS, MUTED, plain
 from wizard.checks.changes import FIXED, Since, told
 from wizard.checks.model import CellKey, Status
 from wizard.session import Session
@@ -109,12 +109,12 @@ def network(session: Session) -> Content:
     parts = []  # what changed first: a narrow screen cuts the end
     if book.since is not None:
         better = all(change.kind == FIXED for change in book.since.changes)
-        style = "$text-muted" if not book.since.changes else "$text-warning"
+        style = MUTED if not book.since.changes else "$text-warning"
         style = "$text-success" if book.since.changes and better else style
         parts.append(plain(book.since.title, style))
     if book.problem:
         parts.append(plain(book.problem, "$text-warning"))
-    parts += [plain(f"Network: {line}", "$text-muted") for line in book.network]
+    parts += [plain(f"Network: {line}", MUTED) for line in book.network]
     return plain("  ").join(parts)
 
 

@@ -11,7 +11,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import StepScreen
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from wizard import recipes
 from wizard.session import Step
 
@@ -106,7 +106,7 @@ class HardwareScreen(StepScreen):
         chosen = self.session.draft.recipe
         names = [_tab(name, name == chosen) for name in recipes.names()]
         text = plain("Recipe  ") + plain("").join(names)
-        text += plain(f"\n        {recipes.load(chosen).title}", "$text-muted")
+        text += plain(f"\n        {recipes.load(chosen).title}", MUTED)
         self.query_one("#recipe", Static).update(text)
         text = plain("Image   ")
         systems = self._systems()
@@ -115,7 +115,7 @@ class HardwareScreen(StepScreen):
             text += _tab(system.os.value, current, possible=bool(system.tag))
         tags = [f"tag {s.tag}" for s in systems if s.os.value == self.session.image_os]
         reason = next((s.note for s in systems if s.note), tags[0])
-        self.query_one("#image", Static).update(text + plain(f"\n        {reason}", "$text-muted"))
+        self.query_one("#image", Static).update(text + plain(f"\n        {reason}", MUTED))
 
     def _refusal(self, choice: Choice) -> str:
         """Say why a combination cannot be had, or ""; only a simulated cluster is fixed."""
@@ -138,9 +138,7 @@ class HardwareScreen(StepScreen):
         if not choice.derived and self.session.draft.recipe != "guide":
             origin = f"as in {self.session.draft.recipe}"
         tail = refusal or f"{choice.series.machine:<29}{origin}"
-        return Option(
-            plain(head) + plain(tail, "$text-muted"), id=str(index), disabled=bool(refusal)
-        )
+        return Option(plain(head) + plain(tail, MUTED), id=str(index), disabled=bool(refusal))
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Tell about the highlighted combination."""

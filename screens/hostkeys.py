@@ -18,7 +18,7 @@ from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.copying import copy_text
-from screens.widgets.palette import plain, status_text
+from screens.widgets.palette import MUTED, plain, status_text
 from wizard.hostkeydesk import HostKeyDesk
 from wizard.remote.shownkey import KeyState, ShownKey
 
@@ -119,7 +119,7 @@ class HostKeyScreen(ModalScreen[None]):
             f"Record {len(self._marked)} marked" if self._marked else "Record: none marked"
         )
         self.query_one("#refuse", Button).label = "Refuse all" if unknown else "Close"
-        said, style = self._said, "$text-muted"
+        said, style = self._said, MUTED
         if self._desk.busy:
             said = "Recording, and connecting to those nodes ..."
         elif self._desk.problem:

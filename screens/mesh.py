@@ -19,7 +19,7 @@ from screens.results import result_content
 from screens.widgets.dialog import Answer, Confirm, Notice
 from screens.widgets.keyline import KeyLine
 from screens.widgets.meshgrid import MeshGrid, Square
-from screens.widgets.palette import plain, status_text
+from screens.widgets.palette import MUTED, plain, status_text
 from wizard.checks.meshview import MeshView
 from wizard.checks.model import Result, Status
 from wizard.checks.report import readings_of
@@ -151,8 +151,8 @@ class MeshScreen(Screen[None]):
         if checkwords.is_stopped(self.session):
             return text + plain(". Stopped; s goes on.", "$text-warning")
         if every:
-            return text + plain(f". g pings the other {every} pairs too.", "$text-muted")
-        return text + plain(". Every pair was pinged.", "$text-muted")
+            return text + plain(f". g pings the other {every} pairs too.", MUTED)
+        return text + plain(". Every pair was pinged.", MUTED)
 
     def _say_reading(self) -> None:
         run, running = self.session.checks, self.session.checks_running
@@ -169,7 +169,7 @@ class MeshScreen(Screen[None]):
         text = plain("What the pings say together\n", "bold")
         lines = [plain(f"{line}\n") for line in readings]
         counts = self._view.counts if self._view is not None else {}
-        none = plain("Nothing yet.", "$text-muted")
+        none = plain("Nothing yet.", MUTED)
         if bad := sum(counts.get(status, 0) for status in (Status.FAIL, Status.ERROR)):
             none = plain(f"{bad} pings failed for reasons of their own; n shows them.")
         elif counts.get(Status.PASS):
@@ -201,7 +201,7 @@ class MeshScreen(Screen[None]):
         elif (result := self._result) is not None:
             text = result_content(result) + plain("\n")
         elif self._pair is not None:
-            text = plain("This pair was not pinged; g pings every pair.\n", "$text-muted")
+            text = plain("This pair was not pinged; g pings every pair.\n", MUTED)
         self.query_one("#cell", Static).update(text)
 
     def on_mesh_grid_moved(self, event: MeshGrid.Moved) -> None:
@@ -288,7 +288,7 @@ class MeshScreen(Screen[None]):
             )
         )
 
-    def _say(self, text: str, style: str = "$text-muted") -> None:
+    def _say(self, text: str, style: str = MUTED) -> None:
         message = self.query_one("#message", Static)
         message.set_class(not text, "-empty")
         message.update(plain(text, style))

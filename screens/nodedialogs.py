@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from wizard.draft import DraftNode
 from wizard.nodelist import NodeList, merge, parse_nodes
 from wizard.sshconfig import ConfigHost
@@ -78,7 +78,7 @@ class EditList(ModalScreen[list[DraftNode] | None]):
 
     def _show(self, found: NodeList) -> None:
         count = "1 node" if len(found.nodes) == 1 else f"{len(found.nodes)} nodes"
-        text = plain(f"{count} in rank order", "$text-success" if found.nodes else "$text-muted")
+        text = plain(f"{count} in rank order", "$text-success" if found.nodes else MUTED)
         for problem in found.problems[:_SHOWN]:
             text += plain(f"\n{problem}", "$text-error")
         if len(found.problems) > _SHOWN:
@@ -160,7 +160,7 @@ class PickHosts(ModalScreen[list[str]]):
         marked = host.alias in self._marked
         text = plain("[x] " if marked else "[ ] ", "bold $text-success" if marked else "")
         gap = " " * (width - plain(host.alias).cell_length + 2)
-        return text + plain(host.alias, "bold") + plain(gap) + plain(_about(host), "$text-muted")
+        return text + plain(host.alias, "bold") + plain(gap) + plain(_about(host), MUTED)
 
     def _count(self) -> None:
         text = f"{len(self._marked)} marked, {len(self._shown)} of {len(self._hosts)} shown"

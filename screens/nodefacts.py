@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from screens.widgets.glyphs import glyph
-from screens.widgets.palette import plain, status_text
+from screens.widgets.palette import MUTED, plain, status_text
 from wizard.cluster import Precision
 from wizard.discovery import words
 from wizard.discovery.addresses import Own
@@ -192,7 +192,7 @@ def remarks(items: Sequence[Disagreement]) -> Content:
         name = "fail" if item.severity == "blocks" else "warn"
         word = status_text(name, "BLOCKS" if item.severity == "blocks" else "MIND")
         text = item.text[0].upper() + item.text[1:]
-        lines.append(word + plain(f" {text} ") + plain(item.right, "$text-muted"))
+        lines.append(word + plain(f" {text} ") + plain(item.right, MUTED))
     return plain("\n").join(lines)
 
 

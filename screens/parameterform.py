@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, Static, TextArea
 
 from screens.widgets.glyphs import glyph
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from wizard.parameters import PARAMETERS, Parameter
 from wizard.recipevalues import RecipeValue
 from wizard.review import Review
@@ -77,9 +77,9 @@ class Field(Vertical):
         if problem:
             below.update(plain(f"{glyph('fail')} {problem}", "$text-error"))
         elif yours and value is not None and value.text:
-            below.update(plain(f"yours; when empty, {value.told}", "$text-muted"))
+            below.update(plain(f"yours; when empty, {value.told}", MUTED))
         elif yours:
-            below.update(plain("yours", "$text-muted"))
+            below.update(plain("yours", MUTED))
         below.display = bool(problem) or yours
         if problem and self.has_focus_within:  # what is wrong must not stay below the fold
             self.call_after_refresh(self.scroll_visible, animate=False)

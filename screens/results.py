@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from screens.widgets.palette import plain, status_text
+from screens.widgets.palette import MUTED, plain, status_text
 from wizard.checks.model import CellKey, Result, Status
 
 SHOWN_LINES = 400  # a pane is for reading; the copy holds everything
@@ -25,25 +25,25 @@ def result_content(result: Result, note: Content | None = None) -> Content:
     """Return the result for a pane, ``note`` under its summary; everything remote is plain."""
     text = plain(f"{place_name(result.key)}  ", "bold") + status_text(result.status)
     if result.host:
-        text += plain(f"  {result.host}", "$text-muted")
+        text += plain(f"  {result.host}", MUTED)
     if result.summary:
         text += plain(f"\n{result.summary}")
     if note is not None and note.plain:
         text += plain("\n") + note.rstrip()
     if result.status is Status.PENDING:
-        return text + plain("\nNot asked yet.", "$text-muted")
+        return text + plain("\nNot asked yet.", MUTED)
     if result.status is Status.RUNNING:
-        return text + plain("\nBeing asked now.", "$text-muted")
+        return text + plain("\nBeing asked now.", MUTED)
     if result.command:
         text += plain(f"\n$ {result.command}", "bold")
-        text += plain(f"\n{ending(result)}", "$text-muted")
+        text += plain(f"\n{ending(result)}", MUTED)
     lines = result.output.rstrip("\n").split("\n")
     if len(lines) > SHOWN_LINES:
         lines = [*lines[:SHOWN_LINES], f"({len(lines) - SHOWN_LINES} more lines; y copies all)"]
     if result.output.strip():
         text += plain("\n" + "\n".join(lines))
     elif result.command:
-        text += plain("\n(no output)", "$text-muted")
+        text += plain("\n(no output)", MUTED)
     return text
 
 

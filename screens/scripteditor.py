@@ -12,7 +12,7 @@ from textual.widgets import Static, TextArea
 
 from screens.widgets.dialog import Answer, Confirm
 from screens.widgets.keyline import KeyLine
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from screens.widgets.remarklist import Line, RemarkList
 from screens.widgets.scriptarea import ScriptArea
 from wizard.errors import WizardError
@@ -47,7 +47,7 @@ class ScriptEditor(Screen[bool]):
         """Lay out title, text, remarks."""
         title = plain(f" Editing {self._key}", "bold")
         note = "   saving keeps your changes as edits in the preset"
-        yield Static(title + plain(note, "$text-muted"), id="title", markup=False)
+        yield Static(title + plain(note, MUTED), id="title", markup=False)
         yield ScriptArea(self._text, read_only=False, id="text")
         yield RemarkList(id="remarks")
         yield Static("", id="message", markup=False)
@@ -117,7 +117,7 @@ class ScriptEditor(Screen[bool]):
 
     # -- saving, dropping, leaving
 
-    def _say(self, text: str, style: str = "$text-muted") -> None:
+    def _say(self, text: str, style: str = MUTED) -> None:
         self.query_one("#message", Static).update(plain(text, style))
 
     def action_save(self) -> None:

@@ -13,7 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import Goto, StepScreen
-from screens.widgets.palette import plain
+from screens.widgets.palette import MUTED, plain
 from wizard.draft import Draft
 from wizard.errors import WizardError
 from wizard.runninglaunches import MOST
@@ -165,7 +165,7 @@ class StartScreen(StepScreen):
 
 
 def _option(name: str, words: str, note: str) -> Option:
-    return Option(plain(f"{words}  ") + plain(note, "$text-muted"), id=name)
+    return Option(plain(f"{words}  ") + plain(note, MUTED), id=name)
 
 
 def known_presets(session: Session) -> list[Preset]:

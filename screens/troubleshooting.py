@@ -19,7 +19,7 @@ from screens.ignoring import ask_reason
 from screens.results import place_name, result_content, result_text
 from screens.widgets.dialog import Notice
 from screens.widgets.glyphs import glyph
-from screens.widgets.palette import COLOURS, plain, status_text
+from screens.widgets.palette import COLOURS, MUTED, plain, status_text
 from wizard.checks.model import CellKey, Result, Status
 from wizard.roomtypes import FindingLike
 from wizard.session import Step
@@ -201,7 +201,7 @@ class TroubleshootingScreen(StepScreen):
             text += plain(f"\nIgnored: {why}", COLOURS["ignored"])
         if finding.because:
             counts = finding.consequences
-            text += plain(f"\nWhat follows from it: {counts}.", "$text-muted")
+            text += plain(f"\nWhat follows from it: {counts}.", MUTED)
         if finding.causes:
             text += plain("\nPossible causes, most likely first", "bold")
             text += plain("".join(f"\n  - {cause}" for cause in finding.causes))
@@ -211,7 +211,7 @@ class TroubleshootingScreen(StepScreen):
             for step in steps[:SHOWN_NEXT]:
                 text += _step(step)
             if len(steps) > SHOWN_NEXT:
-                text += plain(f"\n  ({len(steps) - SHOWN_NEXT} more; y copies all)", "$text-muted")
+                text += plain(f"\n  ({len(steps) - SHOWN_NEXT} more; y copies all)", MUTED)
         return text
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -302,9 +302,9 @@ def _line(finding: FindingLike) -> Content:
     """Return a problem for the list: how bad, what, and how much follows from it."""
     ignored = bool(finding.ignored)
     text = status_text("ignored" if ignored else finding.severity)
-    text += plain(f"  {finding.title}", "$text-muted" if ignored else "")
+    text += plain(f"  {finding.title}", MUTED if ignored else "")
     if count := len(finding.because):
-        text += plain(f"  (+{count} that follow)", "$text-muted")
+        text += plain(f"  (+{count} that follow)", MUTED)
     return text
 
 
@@ -319,4 +319,4 @@ def _step(step: dict[str, object]) -> Content:
         where = f"  on node {step['node']}"
         where += f", risk {step['risk']}" if step.get("risk") else ""
     text = plain(f"\n  $ {step['command']}") + plain(where, "$text-warning")
-    return text + (plain(f"\n    {step['why']}", "$text-muted") if step.get("why") else plain(""))
+    return text + (plain(f"\n    {step['why']}", MUTED) if step.get("why") else plain(""))

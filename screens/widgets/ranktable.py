@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from screens.widgets.glyphs import glyph, known
-from screens.widgets.palette import COLOURS, plain
+from screens.widgets.palette import COLOURS, MUTED, plain
 from wizard.launch.stages import Look, clock, usual
 
 _ORDER = {"failed": 0, "unreachable": 1, "stalled": 2, "aborted": 3}
@@ -50,7 +50,7 @@ def table(looks: Sequence[Look], width: int, *, room: int) -> Content:
     wide = width >= _WIDE
     head = f"{'node':<5}{'host':<{host + 2}}{'state':<{_STATE}}{'stage':<{_STAGE}}"
     head += f"{'for':<8}{'usually':<13}"
-    lines = [plain(head + (f"{'moved':<12}detail" if wide else ""), "$text-muted")]
+    lines = [plain(head + (f"{'moved':<12}detail" if wide else ""), MUTED)]
     spare = room - 1 - len(looks) - sum(bool(one.note) for one in looks)
     for one in looks:
         row = _row(one, host, wide=wide)
@@ -63,10 +63,10 @@ def table(looks: Sequence[Look], width: int, *, room: int) -> Content:
             row = _row(replace(one, stage=""), host, wide=wide)
         lines.append(row)
         if one.note:
-            lines.append(_below(one.remark, COLOURS.get(one.state, "$text-muted")))
+            lines.append(_below(one.remark, COLOURS.get(one.state, MUTED)))
         elif not wide and one.detail and one.state not in _ENDED and spare > 0:
             spare -= 1
-            lines.append(_below(one.detail, "$text-muted"))
+            lines.append(_below(one.detail, MUTED))
     return Content("\n").join(lines)
 
 
@@ -93,12 +93,12 @@ def _row(one: Look, host: int, *, wide: bool, why: bool = True) -> Content:
     row += plain(f"{_fit(one.stage, _STAGE - 1)} ")
     spent = clock(one.elapsed_s) if one.elapsed_s is not None else ""
     row += plain(f"{spent:<8}", "bold $text-warning" if one.late else "")
-    row += plain(f"{usual(one.typical) if one.typical is not None else '':<13}", "$text-muted")
+    row += plain(f"{usual(one.typical) if one.typical is not None else '':<13}", MUTED)
     if not wide:
         return row
     moved = f"{clock(one.still_s)} ago" if one.still_s is not None else ""
     detail = "" if one.state == "done" and one.note else one.detail  # the note below says more
-    return row + plain(f"{moved:<12}", "$text-muted") + plain(detail)
+    return row + plain(f"{moved:<12}", MUTED) + plain(detail)
 
 
 def _below(text: str, style: str) -> Content:

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from screens.widgets.palette import plain, status_text
+from screens.widgets.palette import MUTED, plain, status_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +62,5 @@ class RemarkList(OptionList):
 def _option(line: Line) -> Option:
     word = "error" if line.status == "fail" else "warning"
     where = f" line {line.number}: " if line.number else " "
-    text = plain(f"{where}{line.text} ") + plain(line.right, "$text-muted")
+    text = plain(f"{where}{line.text} ") + plain(line.right, MUTED)
     return Option(status_text(line.status, word) + text)

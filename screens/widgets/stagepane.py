@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from screens.widgets.glyphs import glyph
-from screens.widgets.palette import COLOURS, plain
+from screens.widgets.palette import COLOURS, MUTED, plain
 from wizard.launch.durations import PHASES
 from wizard.launch.metrics import EngineLoad, Load
 from wizard.launch.progress import Phase
@@ -38,7 +38,7 @@ class StagePane(Static):
 def stage_lines(rank: RankSeen, now: float) -> list[Content]:
     """Return a node's phases, one a line: done, the current one, those to come."""
     lines = [plain(f"Stages of node {rank.rank}", "bold")]
-    lines.append(plain(f"  {'phase':<12}{'took':<9}usually", "$text-muted"))
+    lines.append(plain(f"  {'phase':<12}{'took':<9}usually", MUTED))
     worker = rank.rank != 0
     for phase, seconds, running in history(rank, now):
         if phase is Phase.READY and worker:
@@ -58,9 +58,7 @@ def stage_lines(rank: RankSeen, now: float) -> list[Content]:
         spent = clock(seconds) if seconds else ""
         if running and typical is not None and (seconds or 0.0) > typical.high_s:
             style = f"bold {COLOURS['warn']}"
-        lines.append(
-            plain(f"{sign} {phase.title:<12}{spent:<9}", style) + plain(often, "$text-muted")
-        )
+        lines.append(plain(f"{sign} {phase.title:<12}{spent:<9}", style) + plain(often, MUTED))
     if abs(rank.clock_offset_s) >= 1:
         way = "ahead of" if rank.clock_offset_s > 0 else "behind"
         lines.append(
@@ -75,7 +73,7 @@ def load_lines(load: Load | None) -> list[Content]:
         return []
     lines = [
         plain("Load", "bold"),
-        plain(f"  {'engine':<8}{'run':>4}{'wait':>5}{'KV %':>7}{'tokens/s':>10}", "$text-muted"),
+        plain(f"  {'engine':<8}{'run':>4}{'wait':>5}{'KV %':>7}{'tokens/s':>10}", MUTED),
         _load_line("all", load.total, bold=True),
     ]
     if len(load.engines) > 1:

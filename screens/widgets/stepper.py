@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from screens.widgets.glyphs import glyph
+from screens.widgets.palette import MUTED
 
 
 class Stepper(Widget):
@@ -34,7 +35,7 @@ class Stepper(Widget):
         """Return the line; 79 cells with our eight steps."""
         parts: list[Content] = []
         for index, name in enumerate(self._names):
-            sign, style = str(index + 1), "$text-muted"
+            sign, style = str(index + 1), MUTED
             if index == self._current:
                 style = "bold reverse"
             elif index in self._busy:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from textual.app import App, ComposeResult
+from textual.widgets import Static
 
 from screens.widgets.logview import LogView, shortened
+from screens.widgets.palette import MUTED, plain
 from tests.screens.fakes import World
 from tests.screens.pilots import Open, shown, until
 from wizard.logbuffer import LogBuffer
@@ -59,3 +62,24 @@ async def test_a_log_follows_its_end_until_the_user_scrolls_up(
         log.extend(["line 130."])
         view.drain()
         await until(pilot, lambda: "line 130." in shown(pilot))
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light"])
+async def test_muted_text_is_less_bright_than_the_rest(theme: str) -> None:
+    class Two(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Static(plain("text"))
+            yield Static(plain("text", MUTED))
+
+    app = Two()
+    async with app.run_test() as pilot:
+        app.theme = theme
+        await pilot.pause()
+        shown = [next(iter(one.render_line(0))).style for one in app.query(Static)]
+        ground = app.screen.styles.background.rgb
+        far = [
+            sum(abs(a - b) for a, b in zip(style.color.get_truecolor(), ground, strict=True))
+            for style in shown
+            if style is not None and style.color is not None
+        ]
+        assert far[1] < 0.8 * far[0]
