@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from wizard import paths
-from wizard.errors import UsageError
+from wizard.errors import LaunchError, UsageError
 from wizard.presetmodel import Preset
 
 VARIABLE = "V32_WIZARD_API_KEY"
@@ -61,19 +61,31 @@ def for_launch(preset: Preset) -> SecretStr | None:
 
     Raises:
         UsageError: the one in our environment is none.
-        OSError: the new one cannot be kept.
+        LaunchError: the new one cannot be kept.
     """
     if not preset.serve.api_key:
         return None
     if (key := current(preset)) is None:
         key = SecretStr(secrets.token_urlsafe(32))
-        paths.write_private(path_of(preset), key.get_secret_value() + "\n")
+        path = path_of(preset)
+        try:
+            paths.write_private(path, key.get_secret_value() + "\n")
+        except OSError as error:
+            raise LaunchError(
+                f"the API key that was made cannot be kept in {path}: {error.strerror or error}.",
+                hint=f"Give one by {VARIABLE}, which is kept nowhere.",
+            ) from error
     return key
 
 
-def forget(preset: Preset) -> None:
-    """Drop the key that was made for a preset."""
-    path_of(preset).unlink(missing_ok=True)
+def forget(preset: Preset) -> str:
+    """Drop the key that was made for a preset; return why it is still there, "" when it is not."""
+    path = path_of(preset)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"The API key in {path} cannot be removed: {error.strerror or error}."
+    return ""
 
 
 def as_file(key: SecretStr) -> bytes:

@@ -18,6 +18,7 @@ from wizard.launch import Launch
 from wizard.launch.conflict import Claim, Taken, hint_of
 from wizard.launch.fence import Fence, new_fence, owner
 from wizard.launch.runtime import Container, Listing
+from wizard.paths import state_dir
 from wizard.scriptlines import LABEL_LAUNCH, LABEL_OWNER, LABEL_PRESET, LABEL_TOKEN
 
 pytestmark = pytest.mark.usefixtures("no_devices")
@@ -206,6 +207,18 @@ async def test_what_runs_is_not_stopped_for_a_launch_that_cannot_be(
     assert fleet.nodes[0].container == before
     assert before["Config"]["Labels"][LABEL_LAUNCH] == first.launch_id
     assert [node.calls("stop") for node in fleet.nodes] == [0, 0]
+
+
+async def test_a_key_that_cannot_be_kept_is_known_before_anything_is_stopped(
+    fleet: FakeFleet,
+) -> None:
+    await started(fleet)
+    keys = state_dir() / "keys"
+    keys.touch()  # where the folder should be
+    keyed = FakeFleet(preset(serve={"api_key": True}), fleet.nodes[0].home.parent)
+    with pytest.raises(LaunchError, match=r"cannot be kept in .*lab was left as it is"):
+        await launch(keyed).restart()
+    assert [node.status for node in fleet.nodes] == ["running", "running"]
 
 
 async def test_what_the_old_launch_holds_is_looked_at_when_it_is_gone(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wizard import apikey
 from wizard.launch import preflight
 from wizard.launch.conflict import Claim
 from wizard.launch.fetch import fetch
@@ -34,6 +35,7 @@ async def require(
         Taken: somebody holds what the launch needs.
         LaunchError, RemoteError: something else stands in the way; names the node.
     """
+    apikey.for_launch(preset)  # that it can be kept must be sure before anything is stopped
     await together(
         node.refuse_others(c, but_own_preset=held) for node, c in zip(nodes, claims, strict=True)
     )

@@ -338,8 +338,8 @@ class Launch(Record):
                 node.put("stopped", "", left[0].text if left else "")
         if self.preset.serve.api_key:
             await ending.drop_key(every=True)
-            if not problems:
-                apikey.forget(self.preset)
+            if not problems and (kept := apikey.forget(self.preset)):
+                self.notes = (*self.notes, kept)
         done = " ".join(["Stopped on every node.", *self.notes]).removesuffix(".")
         self.put("failed" if problems else "stopped", " ".join(problems) or done)
         return problems
