@@ -10,7 +10,7 @@ import gc
 
 from hypothesis import settings
 
-settings.register_profile("steady", derandomize=True, database=None)
+settings.register_profile("steady", derandomize=True, database=None, deadline=None)
 settings.register_profile("search", max_examples=3000, database=None, deadline=None)
 settings.load_profile("steady")
 

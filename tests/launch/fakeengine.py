@@ -164,7 +164,10 @@ class Engine:
         elif verb == "info":
             self.out("24.0.9\n")
         elif verb == "inspect":
-            self.out(json.dumps([self.find(w) for w in words]) + "\n")
+            found = [entry for entry in self.entries() if entry["Id"] in words]
+            self.out(json.dumps(found) + "\n")
+            for gone in {*words} - {entry["Id"] for entry in found}:  # between ps and this
+                raise Ended(1, f"Error: No such object: {gone}")
         elif verb == "image":
             if not (self.home / "image").exists():
                 raise Ended(1, f"Error: No such image: {words[-1]}")

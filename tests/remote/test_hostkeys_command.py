@@ -27,7 +27,7 @@ def run(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     In a thread with a loop of its own, because a process costs seconds of imports; signals
     belong to the main thread, so those are left out.
     """
-    monkeypatch.setattr(commands, "_guarded", lambda command: command)
+    monkeypatch.setattr(commands, "_guarded", lambda command, **_: command)
 
     async def run(command: str, *rest: str) -> tuple[int, str, str]:
         nodes = [lab.node(rank) for rank in range(len(lab.servers))]
