@@ -232,7 +232,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
             return
         width, height = self.size
         room = height - OTHER_LINES - LOG_LINES - (CAUSE_LINES if self._cause() else 0)
-        room = 0 if self.session.stop_error else room  # that line has it already
+        if self.session.stop_error or launch.conflict is not None:
+            room = 0  # the line above has it already
         self.query_one(RankTable).show(look(launch.ranks, now), width, room=room)
         if launch.load is not None and not wide and launch.load != self._told_load:
             self._told_load = launch.load

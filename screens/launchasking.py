@@ -51,6 +51,9 @@ class LaunchAsking(StepScreen):
         self.say("Asking the nodes ...")
         plan = await session.planning.fresh()
         self.say("")
+        if plan is not None and plan.own is not None:  # a launch would only come to the same
+            await self._settle(plan.own)
+            return
         question = f"Launch on {'1 node' if count == 1 else f'{count} nodes'} now?"
         image = question_of_image(plan)
         for doubt in filter(

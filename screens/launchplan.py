@@ -28,7 +28,7 @@ def plan_text(
     plan = planning.of(launch)
     lines: list[Content] = []
     if plan is not None:
-        lines += _titled("In the way", plan.but_the_image, "fail")
+        lines += _titled("In the way", [*_own(plan), *plan.but_own], "fail")
         lines += _titled("To fetch", plan.to_fetch, "warn")
     warnings = [*review.warnings, *(plan.node_doubts if plan else ())]
     lines += _titled("To know", warnings, "warn")
@@ -41,6 +41,13 @@ def plan_text(
     steps = launch.plan() if plan is None else plan.step_lines()
     lines += [_title("Steps"), *(plain(line) for line in steps)]
     return Content("\n").join(lines)
+
+
+def _own(plan: LaunchPlan) -> list[str]:
+    """Return that the preset is launched already, and the key that asks what to do about it."""
+    if plan.own is None:
+        return []
+    return [f"{plan.own.sentence()} l asks whether to go to it, or to launch anew."]
 
 
 def _answers(plan: LaunchPlan, *, checking: bool) -> list[Content]:
@@ -78,6 +85,8 @@ def _titled(title: str, entries: Sequence[str], status: str) -> list[Content]:
 
 def nothing_yet(review: Review, plan: LaunchPlan | None) -> str:
     """Return that nothing runs, and what stands above the plan."""
+    if plan is not None and plan.own is not None:
+        return "This preset is launched already, by somebody else or from elsewhere:"
     if plan is not None and (blockers := plan.but_the_image):
         return f"Nothing runs yet; {_stand(len(blockers))} in the way:"
     what = "This is what Launch does:"

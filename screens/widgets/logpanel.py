@@ -95,7 +95,7 @@ class LogPanel(Vertical):
         if any(rank.log_lost for rank in self.ranks):  # a full disk, which nobody would look for
             parts.append("! not kept here, w says why")
         if self._words:
-            parts.append(f"“{self._words}”")
+            parts.append(f'"{self._words}"')
         if self._least in _LEVEL_WORDS:
             parts.append(_LEVEL_WORDS[self._least])
         if view.index.filtered:

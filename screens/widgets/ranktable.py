@@ -54,27 +54,32 @@ def table(looks: Sequence[Look], width: int, *, room: int) -> Content:
     spare = room - 1 - len(looks) - sum(bool(one.note) for one in looks)
     for one in looks:
         row = _row(one, host, wide=wide)
-        below = _why(one, row, width) if one.state in _ENDED else []
+        below = _why(one, row, width, wide=wide)
+        if len(below) > spare > 0 and one.state not in _ENDED:
+            below = [_below(_said(one), MUTED)]
         if below and len(below) <= spare:
             lines += [_row(one, host, wide=wide, why=False), *below]
             spare -= len(below)
             continue
-        if below and one.detail:  # what it was at matters less than why it ended
+        if below and one.state in _ENDED:  # what it was at matters less than why it ended
             row = _row(replace(one, stage=""), host, wide=wide)
         lines.append(row)
         if one.note:
             lines.append(_below(one.remark, COLOURS.get(one.state, MUTED)))
-        elif not wide and one.detail and one.state not in _ENDED and spare > 0:
-            spare -= 1
-            lines.append(_below(one.detail, MUTED))
     return Content("\n").join(lines)
 
 
-def _why(one: Look, row: Content, width: int) -> list[Content]:
-    """Return why a node ended as lines of their own, where its row would cut it off."""
-    if row.cell_length <= width - 2:
+def _why(one: Look, row: Content, width: int, *, wide: bool) -> list[Content]:
+    """Return the detail as lines of their own, where it does not stand in the row whole.
+
+    Of a node that goes on with something to wait for, the note stands there.
+    """
+    ended = one.state in _ENDED
+    whole = (ended or wide) and row.cell_length <= width - 2
+    if whole or not one.detail or (one.note and not ended):
         return []
-    return [_below(line, "") for line in wrap(_said(one), width - 2 - _INDENT)[:_WHY_LINES]]
+    style = "" if ended else MUTED
+    return [_below(line, style) for line in wrap(_said(one), width - 2 - _INDENT)[:_WHY_LINES]]
 
 
 def _said(one: Look) -> str:
@@ -98,7 +103,7 @@ def _row(one: Look, host: int, *, wide: bool, why: bool = True) -> Content:
         return row
     moved = f"{clock(one.still_s)} ago" if one.still_s is not None else ""
     detail = "" if one.state == "done" and one.note else one.detail  # the note below says more
-    return row + plain(f"{moved:<12}", MUTED) + plain(detail)
+    return row + plain(f"{moved:<12}", MUTED) + plain(detail if why else "")
 
 
 def _below(text: str, style: str) -> Content:

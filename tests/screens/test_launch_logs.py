@@ -98,7 +98,7 @@ async def test_find_shows_what_matches_and_m_the_lines_around(
         await until(pilot, lambda: "a007" in texts(pilot))
         assert "once the model is served" not in shown(pilot)
         await pilot.press("escape")  # ends the search, not the step
-        await until(pilot, lambda: "“A00”" not in shown(pilot))
+        await until(pilot, lambda: '"A00"' not in shown(pilot))
         await at(pilot, Step.LAUNCH)
         await pilot.press("escape")
         await at(pilot, Step.PREVIEW)
@@ -110,7 +110,7 @@ async def test_find_closes_with_escape_and_says_when_nothing_matches(
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
         await logged(pilot, world)
         await pilot.press("slash", *"zzz")
-        await until(pilot, lambda: "“zzz” · 0 of 122" in shown(pilot))
+        await until(pilot, lambda: '"zzz" · 0 of 122' in shown(pilot))
         await pilot.press("down", "n")
         await until(pilot, lambda: "No line holds that." in shown(pilot))
         await pilot.press("slash", "escape")

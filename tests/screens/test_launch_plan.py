@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from textual.pilot import Pilot
 
 from tests.screens.fakes import World, preset
-from tests.screens.pilots import Open, shown, until
+from tests.screens.pilots import Open, shown, until, words
 from tests.screens.test_checks import started
 from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.report import Report
+from wizard.launch.conflict import Holder
 from wizard.launch.preflight import PreFlight
 from wizard.launch.runtime import Container
 from wizard.launch.survey import Inhabitant, Survey
@@ -133,6 +135,26 @@ async def test_what_stands_in_the_way_is_said_in_the_question(
         await pilot.press("right", "enter")
         await until(pilot, lambda: "start" in world.launch.calls)
         assert not world.launch.fetch_image
+
+
+async def test_a_launch_that_came_first_is_asked_about_instead_of_begun_in_vain(
+    world: World, open_wizard: Open
+) -> None:
+    theirs = Holder(
+        *("preset", 0, "node 0 (10.0.0.11)", "vllm-ascend", "img", "running", "lab", "2026-x")
+    )
+    ours = {"problem": "own-launch"}
+    busy = Result(CellKey(0, None, "ports"), Status.WARN, "taken: 8000", host="h", value=ours)
+    world.survey = replace(survey(busy), holders=(theirs, replace(theirs, node=1, where="node 1")))
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await until(pilot, lambda: "This preset is launched already" in shown(pilot))
+        text = words(pilot)
+        assert text.count("lab is on node") == 1
+        assert "--attach" not in text  # the command line's way
+        assert "Nothing is wrong" not in text  # what it holds is no news
+        await ask(pilot, "Stop it and launch anew")
+        await pilot.press("tab", "tab", "enter")
+        await until(pilot, lambda: "restart" in world.launch.calls)
 
 
 async def test_while_the_image_is_fetched_no_usual_time_is_told(

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from wizard.checks.model import Result, Status
+from wizard.checks.problems import Problem
 from wizard.errors import WizardError
 from wizard.launch import durations
-from wizard.launch.conflict import Taken, hint_of
+from wizard.launch.conflict import Holder, Taken, hint_of
 from wizard.launch.imagecommands import fetch_text, from_a_node, how_to_fetch
 from wizard.launch.plan import Step, headline, numbered, promises, steps
 from wizard.launch.progress import Phase
@@ -113,6 +114,20 @@ class LaunchPlan:
         return found
 
     @property
+    def own(self) -> Holder | None:
+        """The launch of the preset that is there already: one goes to it, or launches anew."""
+        holders = self.survey.holders if self.survey else ()
+        return next((h for h in holders if h.what == "preset" and not h.engine), None)
+
+    @property
+    def but_own(self) -> list[str]:
+        """As :attr:`but_the_image`, without what is asked of :attr:`own` anyway."""
+        if self.survey is None or self.own is None:
+            return self.but_the_image
+        others = tuple(h for h in self.survey.holders if h.what != "preset")
+        return replace(self, survey=replace(self.survey, holders=others)).but_the_image
+
+    @property
     def but_the_image(self) -> list[str]:
         """What of the nodes stands in the way even if the image is fetched."""
         return replace(self, fetching=True).node_blockers
@@ -143,7 +158,7 @@ class LaunchPlan:
         """What the nodes said, or did not say, that people should know of."""
         if self.survey is None:
             return []
-        found = [explain(result) for result in self.survey.found.doubts]
+        found = [explain(r) for r in self.survey.found.doubts if self.own is None or not _own(r)]
         found += [
             f"What runs on node {r} is not known: {w}" for r, w in self.survey.unknown.items()
         ]
@@ -277,6 +292,11 @@ class LaunchPlan:
         results = [r for r in answers if r.key.node == rank]
         checks = {r.key.check: {"status": r.status.value, "summary": r.summary} for r in results}
         return {"node": rank, "host": host, "checks": checks}
+
+
+def _own(result: Result) -> bool:
+    """Whether an answer only says again that the preset is launched already."""
+    return result.value.get("problem") == Problem.OWN_LAUNCH
 
 
 def _worst(results: Sequence[Result]) -> Status:
