@@ -54,6 +54,8 @@ def test_text_in_both_languages(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "NPU 3 ran out of memory while 2.50 GiB were asked for" in " ".join(text.split())
     assert main(["diagnose", *paths, "--lang", "zh"]) == 0
     assert capsys.readouterr().out.startswith("1. 原因  节点 1 ")
+    main(["diagnose", *files(tmp_path, "an old job holds an NPU of node 1"), "--lang", "zh"])
+    assert "查看：检查项 npu_idle，节点 1" in capsys.readouterr().out
 
 
 def test_healthy_logs_are_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

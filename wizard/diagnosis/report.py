@@ -22,6 +22,8 @@ _WORDS = {
         "line": "line",
         "fix": "Fix: ",
         "goto": "Look at: ",
+        "check": "check {check}, {place}",
+        "log": "log of {place}",
         "pairs": "Links that failed: ",
         "more": "and {count} more",
         "none": "No cause of a failure was found.",
@@ -35,6 +37,8 @@ _WORDS = {
         "line": "行",
         "fix": "处理：",
         "goto": "查看：",
+        "check": "检查项 {check}，{place}",
+        "log": "{place} 的日志",
         "pairs": "建链失败的 NPU 对：",
         "more": "另有 {count} 对",
         "none": "没有找到故障原因。",
@@ -104,7 +108,7 @@ def _told(number: int, cause: Cause, lang: str) -> list[str]:
     lines += wrapped(cause.meaning(lang))
     if cause.confidence != "consequence":
         lines += wrapped(words["fix"] + cause.fix(lang))
-        if goto := goto_text(cause):
+        if goto := goto_text(cause, lang):
             lines.append(f"   {words['goto']}{goto}")
     if cause.pairs:
         lines += wrapped(links_text(cause, lang))
@@ -126,19 +130,19 @@ def links_text(cause: Cause, lang: str = "en", most: int = _PAIRS) -> str:
     return words["pairs"] + "; ".join(told)
 
 
-def goto_text(cause: Cause) -> str:
+def goto_text(cause: Cause, lang: str = "en") -> str:
     """Return where the fix leads, in the words of the wizard: ``the step Nodes, nodes[1].nic``."""
-    goto = cause.goto
-    place = f"node {goto.get('node')}"
+    goto, words = cause.goto, _WORDS[lang]
+    place = f"{words['node']} {goto.get('node')}"
     if goto.get("device") is not None:
         place += f" NPU {goto['device']}"
     if goto.get("peer_node") is not None:
-        place += f" – node {goto['peer_node']} NPU {goto['peer_device']}"
+        place += f" – {words['node']} {goto['peer_node']} NPU {goto['peer_device']}"
     if "field" in goto:
         return str(goto["field"])
     if "check" in goto:
-        return f"check {goto['check']}, {place}"
-    return f"log of {place}" if goto.get("step") == "launch" else ""
+        return words["check"].format(check=goto["check"], place=place)
+    return words["log"].format(place=place) if goto.get("step") == "launch" else ""
 
 
 def wrapped(text: str) -> list[str]:
