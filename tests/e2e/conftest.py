@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -79,7 +80,15 @@ class Terminal:
         self.wait("Do all NPUs see")
 
     def stop(self) -> None:
+        """End it all; return once the server is gone, for a new one is refused until then."""
         self.tmux("kill-server")
+        end = time.monotonic() + 30
+        while self._listens() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.folder / "tmux")) == 0
 
 
 @pytest.fixture
