@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -205,8 +208,14 @@ def test_a_file_wins_over_a_name_and_names_itself(
     assert load_preset("a3-bf16").name == "lab"
     with pytest.raises(PresetError, match=r"no preset named 'nobody'.*a2-bf16"):
         load_preset("nobody")
-    with pytest.raises(PresetError, match=r"no preset file '\.\./nobody'"):
-        load_preset("../nobody")
+    for path in ("../nobody", "nobody.yaml"):
+        with pytest.raises(PresetError, match=f"no preset file '{re.escape(path)}'"):
+            load_preset(path)
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=[GOOD])
+    writer.start()
+    assert load_preset("pipe").name == "lab"
+    writer.join()
     Path("bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(PresetError, match="is not a text file in UTF-8"):
         load_preset("bytes.yaml")

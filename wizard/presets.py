@@ -109,10 +109,13 @@ def load_preset(source: str | Path) -> Preset:
         PresetError: there is none, or it is refused.
     """
     path = Path(source).expanduser()
-    if path.is_file():
+    if path.is_file() or path.is_fifo():  # `v32-wizard status <(sed … lab.yaml)`
         return _read(path)
     if isinstance(source, str) and _NAME.fullmatch(source):
-        return PresetStore().load(source)
+        store = PresetStore()
+        meant_a_file = path.suffix in (".yaml", ".yml")
+        if not meant_a_file or source in (*store.list(), *store.shipped()):
+            return store.load(source)
     raise PresetError(f"There is no preset file {str(source)!r}.")
 
 
