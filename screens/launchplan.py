@@ -59,9 +59,7 @@ def _answers(plan: LaunchPlan, *, checking: bool) -> list[Content]:
             for label, word, text in nodes
         ]
         lines.append(_title("Containers there now"))
-        running = plan.survey.running if plan.survey else ()
-        lines += [plain(f"node {i.node}: {i.sentence()}") for i in running]
-        lines += [] if running else [plain("none of ours, and none that holds the NPUs")]
+        lines += [plain(line) for line in plan.container_lines()]
     checks = plan.checks
     told = "never run" if checks is None else checks.sentence(datetime.now(UTC))
     sign = checks.verdict if checks is not None else "warn"

@@ -32,7 +32,9 @@ def state_text(session: Session, launch: LaunchLike, now: float, *, caused: bool
         return status_text("waiting", "Stopping on every node ...")
     text = _told(session, launch, now, caused=caused)
     if left_over(session):
-        text += plain("\n") + plain("s", "bold") + plain(" stops what is left of it on the nodes.")
+        text += (
+            plain("\n") + plain("s", "bold") + plain(" stops what may be left of it on the nodes.")
+        )
     return text
 
 

@@ -237,7 +237,7 @@ async def test_what_a_failure_leaves_can_be_stopped(world: World, open_wizard: O
         await pilot.press("enter")
         await until(pilot, lambda: "Stop them and quit" not in shown(pilot))
         world.launch.revision += 1
-        await until(pilot, lambda: "s stops what is left of it" in shown(pilot))
+        await until(pilot, lambda: "s stops what may be left of it" in shown(pilot))
         await pilot.press("s")
         await until(pilot, lambda: "Stop what is left" in shown(pilot))
         await pilot.press("right", "enter")

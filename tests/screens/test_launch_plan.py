@@ -15,6 +15,7 @@ from wizard.checks.board import Board
 from wizard.checks.model import CellKey, Result, Status
 from wizard.checks.report import Report
 from wizard.launch.conflict import Holder
+from wizard.launch.launchplan import LaunchPlan
 from wizard.launch.preflight import PreFlight
 from wizard.launch.runtime import Container
 from wizard.launch.survey import Inhabitant, Survey
@@ -135,6 +136,16 @@ async def test_what_stands_in_the_way_is_said_in_the_question(
         await pilot.press("right", "enter")
         await until(pilot, lambda: "start" in world.launch.calls)
         assert not world.launch.fetch_image
+
+
+def test_a_node_that_cannot_be_asked_is_told_once() -> None:
+    why = "node 1 (10.0.0.12) cannot be reached"
+    away = [result(1, check, Status.ERROR, why) for check in ("ssh", "runtime", "image")]
+    plan = LaunchPlan(preset(), "x1", survey=replace(survey(*away), unknown={1: why}))
+    assert plan.node_blockers == [f"node 1: {why}."]
+    assert plan.node_doubts == []
+    assert plan.nodes()[1][1:] == ("error", why)
+    assert plan.container_lines() == ["node 1: not known"]  # not: none
 
 
 async def test_a_launch_that_came_first_is_asked_about_instead_of_begun_in_vain(

@@ -111,7 +111,7 @@ class LaunchPlan:
                     found.append(f"{explain(result)} {hint}")
             elif not (result.key.check == "npu_idle" and result.key.node in held):
                 found.append(explain(result))
-        return found
+        return list(dict.fromkeys(found))  # who may not ask the engine is told so of each question
 
     @property
     def own(self) -> Holder | None:
@@ -159,8 +159,11 @@ class LaunchPlan:
         if self.survey is None:
             return []
         found = [explain(r) for r in self.survey.found.doubts if self.own is None or not _own(r)]
+        stops = " ".join(result.summary for result in self.survey.found.stops)
         found += [
-            f"What runs on node {r} is not known: {w}" for r, w in self.survey.unknown.items()
+            f"What runs on node {rank} is not known: {why}"
+            for rank, why in self.survey.unknown.items()
+            if why not in stops  # that stands in the way, and is told there
         ]
         return found
 
@@ -191,8 +194,17 @@ class LaunchPlan:
             bad = [r for r in results.values() if r.status not in (Status.PASS, Status.SKIPPED)]
             told = bad or [results[name] for name in _TOLD if name in results]
             status = _worst(bad) if bad else Status.PASS
-            found.append((node.label, status.value, "; ".join(map(self._summary, told))))
+            said = dict.fromkeys(map(self._summary, told))  # out of reach is every answer at once
+            found.append((node.label, status.value, "; ".join(said)))
         return found
+
+    def container_lines(self) -> list[str]:
+        """Return which containers that matter there are on the nodes, as far as that is known."""
+        if self.survey is None:
+            return []
+        lines = [f"node {i.node}: {i.sentence()}" for i in self.survey.running]
+        lines += [f"node {rank}: not known" for rank in sorted(self.survey.unknown)]
+        return lines or ["none of ours, and none that holds the NPUs"]
 
     def _summary(self, result: Result) -> str:
         engine = f"{self.preset.container.runtime} " if result.key.check == "runtime" else ""
@@ -225,9 +237,7 @@ class LaunchPlan:
                 "Nodes:",
                 *(f"  {label}  {word}: {text}" for label, word, text in self.nodes()),
             ]
-            none = "" if self.survey.running else " none of ours, and none that holds the NPUs"
-            lines.append(f"Containers there now:{none}")
-            lines += [f"  node {i.node}: {i.sentence()}" for i in self.survey.running]
+            lines += ["Containers there now:", *(f"  {line}" for line in self.container_lines())]
         lines += ["Steps:", *(f"  {line}" for line in numbered(self.steps))]
         lines += [f"Time: {self.estimate()}.", *promises(self.preset)]
         lines += _listed("To know:", self.doubts)
