@@ -97,6 +97,17 @@ def test_what_is_odd_about_a_file_is_told(
     assert capsys.readouterr().err == f"v32-wizard: {tmp_path}/a.log is empty.\n"
 
 
+def test_a_log_of_several_starts_is_told_as_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(files(tmp_path, "healthy, DP 2")[0])
+    assert main(["diagnose", str(path)]) == 1
+    assert capsys.readouterr().err == ""
+    path.write_bytes(path.read_bytes() * 2)
+    main(["diagnose", str(path)])
+    assert "node0.log holds 2 starts of vLLM, at lines " in capsys.readouterr().err
+
+
 def test_the_names_that_we_give_logs_tell_their_nodes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

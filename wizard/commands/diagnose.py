@@ -31,12 +31,23 @@ def diagnose(arguments: argparse.Namespace) -> int:
         logs += _read(node, name, alone=len(arguments.files) == 1)
     for remark in dict.fromkeys(f"{log.name} {log.remark}." for log in logs if log.remark):
         print(f"v32-wizard: {remark}", file=sys.stderr)
+    for log in (log for log in logs if len(log.starts) > 1):
+        print(f"v32-wizard: {log.name} {_several(log.starts)}", file=sys.stderr)
     diagnosis = judge(logs, known)
     if arguments.format == "json":
         print(json.dumps(to_json(diagnosis, arguments.lang), indent=2, ensure_ascii=False))
     else:
         sys.stdout.write(to_text(diagnosis, arguments.lang))
     return 0 if diagnosis.cause is not None else 1
+
+
+def _several(starts: Sequence[int]) -> str:
+    """Say that a log holds several starts of vLLM, by the lines in which they begin."""
+    lines = f"{', '.join(map(str, starts[:-1]))} and {starts[-1]}"
+    return (
+        f"holds {len(starts)} starts of vLLM, at lines {lines}: what the earlier ones said counts "
+        "too. Give the lines of one start to know its cause alone."
+    )
 
 
 def _nodes(names: Sequence[str]) -> Sequence[int]:

@@ -55,6 +55,7 @@ class NodeLog:
         complaints: lines of level ERROR, or a shell's, that no signature knows.
         before_traceback: what a library wrote to stderr just before the first traceback.
         plog: it is CANN's own log of a process, beside the node's serve log.
+        starts: lines in which an API server began; more than one, where it was started anew.
         remark: what is odd about its file (``is empty``), to follow its name; "" for nothing.
         ended: it was shut down in order; ``told``: it was told to, at least.
         ranks: ranks that said that they live here; ``world`` is how many there are in all.
@@ -64,6 +65,7 @@ class NodeLog:
     name: str
     plog: bool = False
     remark: str = ""
+    starts: list[int] = field(default_factory=list)
     hits: dict[str, Hit] = field(default_factory=dict)
     errors: list[Mark] = field(default_factory=list)
     complaints: list[Mark] = field(default_factory=list)

@@ -27,6 +27,7 @@ _EXCERPT = 500
 _ERROR, _STAGE, _STATE = -1, -2, -3  # what a text is for when it is for no signature
 _ERROR_WORDS = (b"Traceback (most", b"ERROR", b"CRITICAL", b"FATAL", b"rror: ", b"fatal: ")
 _STATE_WORDS = (b"in world size", b"Application shutdown complete", b"Shutting down")
+_START = b"vLLM API server version "
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r"(?:\s|File \"|[\^~]+\s*$|$|\||During handling of|The above exception)")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s|$)", re.ASCII)
@@ -92,6 +93,8 @@ class NodeScan:
                 if found or self._open:
                     for part in self._parse(raw):
                         self._line(window, index, part, found)
+        if _START in batch:
+            self.log.starts += [number for number, raw in window[start:end] if _START in raw]
         self.log.lines += end - start
         self._note_times(window, end - 1)
 
