@@ -27,6 +27,7 @@ from wizard.errors import WizardError
 from wizard.launch.progress import Phase
 from wizard.launch.stages import look, phase_of
 from wizard.leftover import stoppable
+from wizard.parameters import parameter_of
 from wizard.roomtypes import LaunchLike, RankLike
 from wizard.session import Step
 
@@ -307,6 +308,8 @@ class LaunchScreen(LaunchLogs, LaunchAsking):
                 self.panel.view.focus()
             return
         where = goto_text(cause)
+        if (parameter := parameter_of(str(cause.goto.get("field", "")))) is not None:
+            where = f"{parameter.label} ({where})"  # as the form names it
         look = f"Look at: {where}. {cause.fix()}" if where else cause.fix()
         if step is Step.CHECKS:
             look += " The checks are older than the failure: a runs them again."

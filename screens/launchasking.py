@@ -137,7 +137,9 @@ class LaunchAsking(StepScreen):
             ("cancel", "Let it run", "default"),
             ("stop", "Stop", "error"),
         )
-        question = "Stop the launch on every node? Whoever uses the model loses it."
+        question = "Stop the launch on every node?"
+        if self.session.serving:
+            question += " Whoever uses the model loses it."
         if left_over(self.session):
             question = "Stop what is left of the launch, on every node?"
             answers = (("cancel", "Leave it", "default"), answers[1])

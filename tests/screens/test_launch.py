@@ -164,6 +164,20 @@ async def test_g_goes_where_the_fix_leads(world: World, open_wizard: Open) -> No
         await until(pilot, lambda: "CAUSE on node 1" in shown(pilot))
 
 
+async def test_g_names_the_field_as_the_form_does(world: World, open_wizard: Open) -> None:
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await failed_with(
+            pilot,
+            world,
+            0,
+            "RuntimeError: HCCL_BUFFSIZE is too SMALL, maxBs = 256, h = 7168, epWorldSize = 32, "
+            "NEEDED_HCCL_BUFFSIZE = 1537MB, HCCL_BUFFSIZE=1024MB.",
+        )
+        await pilot.press("g")
+        await at(pilot, Step.PREVIEW)
+        await until(pilot, lambda: "Look at: More variables" in shown(pilot))
+
+
 async def test_g_goes_to_the_log_of_a_node_that_was_killed(world: World, open_wizard: Open) -> None:
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
         await failed_with(pilot, world, 1, KILLED)
