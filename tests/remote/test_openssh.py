@@ -11,6 +11,7 @@ from openssh_lab import OpenSSHLab
 from remote_lab import wait_for
 
 from wizard.errors import CommandTimeout, Unreachable
+from wizard.remote import slots
 from wizard.remote.dial import Dialer, Target
 from wizard.remote.line import CHANNELS
 
@@ -35,8 +36,9 @@ async def test_nodes_behind_two_jump_hosts(openssh: OpenSSHLab) -> None:
 
 
 async def test_a_server_that_allows_two_sessions_is_asked_no_more_at_once(
-    openssh: OpenSSHLab,
+    openssh: OpenSSHLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(slots, "_WAIT_S", 60.0)  # nothing here holds a session for long
     (server,) = await openssh.add(max_sessions=2)
     async with openssh.fleet() as fleet:
         done = await asyncio.gather(*(fleet.remotes[0].run(f"echo {n}") for n in range(12)))
@@ -51,20 +53,24 @@ async def test_a_server_that_allows_two_sessions_is_asked_no_more_at_once(
     assert server.logins == 1
 
 
-async def test_a_server_that_allows_one_session_gets_a_connection_for_each(
-    openssh: OpenSSHLab,
+@pytest.mark.parametrize("sessions", [1, 2])
+async def test_logs_that_take_all_sessions_hold_up_nothing(
+    openssh: OpenSSHLab, monkeypatch: pytest.MonkeyPatch, sessions: int
 ) -> None:
-    """A log that is followed holds the one session for hours: the rest must not wait for it."""
-    (server,) = await openssh.add(max_sessions=1)
+    """They are followed for hours: the rest gets connections of its own."""
+    monkeypatch.setattr(slots, "_WAIT_S", 0.1)
+    (server,) = await openssh.add(max_sessions=sessions)
     async with openssh.fleet() as fleet:
         remote = fleet.remotes[0]
-        log = remote.stream("echo first; sleep 300")
-        assert await anext(log) == b"first\n"
+        logs = [remote.stream("echo first; sleep 300") for _ in range(sessions)]
+        for log in logs:
+            assert await anext(log) == b"first\n"
         for _ in range(3):
             done = await asyncio.gather(*(remote.run(f"echo {n}") for n in range(8)))
             assert [d.stdout for d in done] == [f"{n}\n".encode() for n in range(8)]
         assert 2 <= server.logins <= CHANNELS, "they are used again"
-        await log.aclose()
+        for log in logs:
+            await log.aclose()
     await wait_for(lambda: not server.sessions())
 
 

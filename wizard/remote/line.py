@@ -2,8 +2,8 @@
 
 Opened on first use and again on the next use after a drop. Concurrent callers share one attempt,
 and a login that failed is not tried again by itself: servers lock out clients that do (ssh.md).
-A node that bears one session per connection gets further connections, like ssh's own master: a log
-that is followed would hold up everything else for good.
+A node that bears few sessions per connection gets further connections, as from ssh's own master:
+logs that are followed would hold up everything else for good.
 """
 
 from __future__ import annotations

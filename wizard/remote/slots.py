@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 
+_WAIT_S = 2.0  # for a place where the node bears few: a log that is followed has one for hours
+
 
 class Busy(Exception):
-    """The node bears one channel per connection, and that one is in use, maybe for hours."""
+    """The few channels that the node bears on a connection are in use, and stay so."""
 
 
 class Slots:
     """Places for channels. ``limit`` goes down when the node refuses one (MaxSessions), never up.
 
-    ``used`` are taken now.
-
     Args:
         limit: places at first.
-        patient: wait for the one place too; otherwise that is Busy.
+        patient: wait for as long as it takes; otherwise, where the node bears fewer than at first,
+            that is Busy: at once where it bears one.
     """
 
     def __init__(self, limit: int, *, patient: bool = False) -> None:
         self.limit = limit
-        self.used = 0
-        self._patient = patient
+        self._used = 0
+        self._first, self._patient = limit, patient
         self._freed = asyncio.Event()
 
     async def acquire(self) -> None:
@@ -31,16 +32,25 @@ class Slots:
         Raises:
             Busy: see there; not when patient.
         """
-        while self.used >= self.limit:
-            if self.limit == 1 and not self._patient:
-                raise Busy
+        began = asyncio.get_running_loop().time()
+        while self._used >= self.limit:
             self._freed.clear()
-            await self._freed.wait()
-        self.used += 1
+            try:
+                async with asyncio.timeout_at(self._until(began)):
+                    await self._freed.wait()
+            except TimeoutError:
+                raise Busy from None
+        self._used += 1
+
+    def _until(self, began: float) -> float | None:
+        """Until when a place is waited for by whoever began then; None: for as long as it takes."""
+        if self._patient or 1 < self.limit == self._first:
+            return None
+        return began + (_WAIT_S if self.limit > 1 else 0.0)
 
     def release(self) -> None:
         """Give a place back."""
-        self.used -= 1
+        self._used -= 1
         self._freed.set()
 
     async def again(self) -> None:
@@ -49,7 +59,7 @@ class Slots:
         try:
             await self.acquire()
         except BaseException:
-            self.used += 1
+            self._used += 1
             raise
 
     def narrow(self, *, last: bool) -> bool:
@@ -61,8 +71,8 @@ class Slots:
         Returns:
             whether to take a place anew: others are open, and one of their places will come free.
         """
-        if self.used < (2 if last else 3):
+        if self._used < (2 if last else 3):
             return False
-        self.limit = min(self.limit, self.used - 1)
+        self.limit = min(self.limit, self._used - 1)
         self._freed.set()  # whoever waits learns of it
         return True
