@@ -53,7 +53,8 @@ class StartScreen(StepScreen):
         yield Static(INTRO, id="intro", markup=False)
         self._told = -1
         if stops := self.session.rooms.pending_stops():
-            yield Static(pending(stops), id="pending", classes="hint", markup=False)
+            told = pending(stops, known_presets(self.session))
+            yield Static(told, id="pending", classes="hint", markup=False)
         yield OptionList(*self._options(), id="choices", markup=False, compact=True)
         yield Static("", id="running", classes="hint", markup=False)
         if self.session.demo:
@@ -218,12 +219,13 @@ def _names(names: Sequence[str]) -> str:
     return f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
-def pending(stops: Sequence[Pending]) -> Content:
-    """Return the stops of earlier runs that are not done, and what finishes them: a line each."""
-    lines = [
-        f"! Stop of {stop.preset} is not done on {stop.host}: v32-wizard stop {stop.preset}"
-        for stop in stops
-    ]
+def pending(stops: Sequence[Pending], known: Sequence[Preset]) -> Content:
+    """Return the stops of earlier runs that are not done, and what finishes them: a line each.
+
+    Of a preset that is not among those known here, what the stop was asked of is held for its own.
+    """
+    hosts = {preset.name: [node.host for node in preset.nodes] for preset in known}
+    lines = [f"! {s.preset}: {s.sentence(hosts.get(s.preset, [s.host]))}" for s in stops]
     return plain("\n".join(lines), "$text-warning")
 
 

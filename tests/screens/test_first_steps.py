@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.screens.fakes import World, preset
-from tests.screens.pilots import Open, at, shown, until
+from tests.screens.pilots import Open, at, shown, until, words
 from wizard.cluster import Precision, Series
 from wizard.errors import WizardError
 from wizard.launch import pending
@@ -216,8 +216,12 @@ async def test_a_recipe_that_lacks_the_answer_begins_on_what_it_has(
 async def test_a_stop_that_is_not_done_is_told_at_the_start(
     world: World, open_wizard: Open
 ) -> None:
-    host, name = preset().nodes[0].host, preset().name
-    pending.note(preset(), Stopped((Left(0, "container", "may be left"),)))
+    lab = preset()
+    world.store.save(lab)
+    pending.note(lab, Stopped((Left(0, "container", "may be left"),)))
     async with open_wizard(Session(rooms=world.rooms)) as pilot:
-        told = f"Stop of {name} is not done on {host}: v32-wizard stop {name}"
-        await until(pilot, lambda: told in shown(pilot))
+        await until(pilot, lambda: "v32-wizard stop lab" in words(pilot))
+    world.store.save(lab.model_copy(update={"nodes": lab.nodes[1:]}))
+    async with open_wizard(Session(rooms=world.rooms)) as pilot:  # no stop of it gets there
+        await until(pilot, lambda: "does not name 10.0.0.11 any more" in words(pilot))
+        assert "v32-wizard stop lab" not in words(pilot)
