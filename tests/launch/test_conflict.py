@@ -214,8 +214,13 @@ async def test_a_key_that_cannot_be_kept_is_known_before_anything_is_stopped(
 ) -> None:
     await started(fleet)
     keys = state_dir() / "keys"
-    keys.touch()  # where the folder should be
     keyed = FakeFleet(preset(serve={"api_key": True}), fleet.nodes[0].home.parent)
+    keyed.nodes[1].unreachable = True
+    with pytest.raises(WizardError, match="lab was left as it is"):
+        await launch(keyed).restart()
+    assert not keys.exists()  # what is refused needs none
+    keyed.nodes[1].unreachable = False
+    keys.touch()  # where the folder should be
     with pytest.raises(LaunchError, match=r"cannot be kept in .*lab was left as it is"):
         await launch(keyed).restart()
     assert [node.status for node in fleet.nodes] == ["running", "running"]

@@ -35,7 +35,6 @@ async def require(
         Taken: somebody holds what the launch needs.
         LaunchError, RemoteError: something else stands in the way; names the node.
     """
-    apikey.for_launch(preset)  # that it can be kept must be sure before anything is stopped
     await together(
         node.refuse_others(c, but_own_preset=held) for node, c in zip(nodes, claims, strict=True)
     )
@@ -47,6 +46,8 @@ async def require(
         for node in nodes:
             node.put("starting", "container", "looking at the node once more")
         await _ready(nodes, preset, held=held)
+    # that it can be kept must be sure before anything is stopped; a launch refused needs none
+    apikey.for_launch(preset)
 
 
 async def _ready(
