@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.launch.bench import RPC, FakeFleet, launch, preset, started, until
-from wizard.errors import LaunchError, NotPermitted, Unreachable, UsageError
+from wizard.errors import CommandTimeout, LaunchError, NotPermitted, Unreachable, UsageError
+from wizard.remote.api import Completed
 from wizard.scripts import api_port
 
 pytestmark = pytest.mark.usefixtures("no_devices")
@@ -114,6 +116,27 @@ async def test_a_create_that_fails_takes_back_the_others(fleet: FakeFleet) -> No
         await work.start()
     assert fleet.nodes[0].containers() == []
     assert [r.state for r in work.ranks] == ["aborted", "failed"]
+
+
+async def test_an_engine_that_hangs_is_told_once_and_with_its_cause(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, answers, hung = fleet.nodes[1], fleet.nodes[1].run, []
+
+    async def run(command: str, **options: Any) -> Completed:
+        if hung:
+            raise CommandTimeout("no end within 15 s.", node=1)
+        hung.extend(["since then"] * ("container.sh create" in command))
+        return await answers(command, **options)
+
+    node.lose = ["container.sh create"]  # so that it is asked whether it was made
+    monkeypatch.setattr(node, "run", run)
+    work = launch(fleet)
+    with pytest.raises(LaunchError, match="may be left on node 1") as caught:
+        await work.start()
+    for told in (str(caught.value), work.message):
+        assert told.count("docker does not answer") == told.count("timeout 20 docker info") == 1
+    assert isinstance(caught.value.__cause__, LaunchError)  # which --debug shows
 
 
 async def test_a_lost_answer_is_asked_for_not_guessed(fleet: FakeFleet) -> None:

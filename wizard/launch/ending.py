@@ -169,6 +169,8 @@ class Ending:
             problems = await to_the_end(self.abort(*why))
             if self._record.preset.serve.api_key:
                 await to_the_end(self.drop_key())
+            if isinstance(error, WizardError):
+                problems = [_said_once(problem, error) for problem in problems]
         else:
             for node in self._nodes:
                 if node.state.state not in ("failed", "unreachable"):
@@ -185,6 +187,12 @@ class Ending:
             await self._nodes[0].drop_key()
             if every:
                 await self._nodes[0].drop_keys()
+
+
+def _said_once(problem: str, error: WizardError) -> str:
+    """Return what is left without the reason, or its hint alone, that the error says already."""
+    problem = problem.replace(f": {error}", ".")
+    return problem.replace(f" {error.hint}", "") if error.hint else problem
 
 
 async def who_stops(node: LaunchNode) -> str:

@@ -137,7 +137,8 @@ class Launch(Record):
         try:
             await gang.run()
         except BaseException as error:
-            raise await self._undo(gang, error, made_anything=gang.made_anything) from None
+            await self._undo(gang, error, made_anything=gang.made_anything)
+            raise
         await self._settled()
         self.put("waiting", _ALL_RUN)
 
@@ -155,19 +156,23 @@ class Launch(Record):
         try:
             await gang.go_on()
         except WizardError as error:
-            raise await self._undo(gang, error, made_anything=True) from None
+            await self._undo(gang, error, made_anything=True)
+            raise
         self._half = False
         self.put("waiting", _ALL_RUN)
 
-    async def _undo(
-        self, gang: GangStart, error: BaseException, *, made_anything: bool
-    ) -> BaseException:
-        """Undo a start that failed; return its error, which says what of it may be left too."""
+    async def _undo(self, gang: GangStart, error: BaseException, *, made_anything: bool) -> None:
+        """Undo a start that failed.
+
+        Raises:
+            WizardError: the same error again, which says too what of the start may be left.
+        """
         self.diagnosis = gang.failure.diagnosis
         self.conflict = error.holder if isinstance(error, Taken) else None
         left = await self._ending().undo(error, made_anything=made_anything)
         self.brief = gang.failure.brief
-        return told(error, " ".join(left)) if left and isinstance(error, WizardError) else error
+        if left and isinstance(error, WizardError):
+            raise told(error, " ".join(left)) from error
 
     def _gang(self) -> GangStart:
         return GangStart(
@@ -210,7 +215,7 @@ class Launch(Record):
         except WizardError as error:
             why = told(error, untouched(preset))
             await self._ending().undo(why, made_anything=False)
-            raise why from None
+            raise why from error
         if problems := await self.stop():
             raise LaunchError(f"not launched anew: {' '.join(problems)}")
         try:
@@ -218,7 +223,7 @@ class Launch(Record):
         except (WizardError, asyncio.CancelledError) as error:
             self.put("failed", f"{self.message} {STOPPED}", self.brief)
             if isinstance(error, WizardError):
-                raise told(error, STOPPED) from None
+                raise told(error, STOPPED) from error
             raise
 
     async def follow(self, *, until_ready: bool = False) -> None:
