@@ -9,10 +9,9 @@ from textual.binding import Binding, BindingType
 from screens.base import StepScreen
 from screens.launchplan import doubt_of_nodes, doubt_of_scripts, question_of_image
 from screens.widgets.dialog import Answer, Confirm
-from wizard.checks.problems import Problem
 from wizard.errors import WizardError
 from wizard.launch.conflict import Holder
-from wizard.launch.preflight import CHECKS
+from wizard.launch.preflight import beyond
 from wizard.leftover import left_over, stoppable
 from wizard.roomtypes import LaunchLike
 from wizard.session import Session
@@ -159,13 +158,10 @@ def doubt_of_checks(session: Session, plan: LaunchPlan | None = None) -> str:
         return "The checks are about other nodes than these: run them again first."
     if session.checks_running:
         return "The checks are still running."
-    newer = CHECKS if plan is not None and plan.survey is not None else frozenset()
-    older = {
-        str(result.value.get("problem") or Problem.NOT_UNDERSTOOD)
-        for result in session.checks.board
-        if result.key.check not in newer
-    }
-    bad = [f for f in session.findings() if f.severity != "warn" and f.id in older]
+    found = session.findings()
+    if plan is not None and plan.survey is not None:
+        found = beyond(found)
+    bad = [finding for finding in found if finding.severity != "warn"]
     if not bad:
         return ""
     return f"The checks found {len(bad)} {'problem' if len(bad) == 1 else 'problems'}. " + (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -208,6 +208,11 @@ class FindingLike(Protocol):
     @property
     def title(self) -> str:
         """It in one line."""
+        ...
+
+    @property
+    def checks(self) -> Set[str]:
+        """Checks whose bad answers it rests on."""
         ...
 
     @property

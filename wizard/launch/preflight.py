@@ -6,8 +6,9 @@ the preset's ignores. Each node is asked over one channel, all nodes side by sid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wizard.checks.engine import CheckRun
 from wizard.checks.model import Result, Status
@@ -18,6 +19,9 @@ from wizard.launch.imagecommands import how_to_fetch
 from wizard.presets import Preset
 from wizard.remote.api import Remote
 from wizard.troubleshooting.findings import Finding, explain
+
+if TYPE_CHECKING:
+    from wizard.roomtypes import FindingLike
 
 CHECKS = frozenset(
     {"ssh", "nic", "runtime", "image", "ports", "npu_idle", "devices", "mounts", "weights", "disk"}
@@ -131,6 +135,11 @@ async def look(remotes: Sequence[Remote], preset: Preset, *, held: bool = False)
     run = CheckRun.of(_Nodes(remotes), preset, only=CHECKS - HELD if held else CHECKS)
     await run.run()
     return PreFlight(preset, make_report(run, preset.name, ignores=preset.ignores))
+
+
+def beyond(found: Iterable[FindingLike]) -> list[FindingLike]:
+    """Return the findings of an earlier run of the checks that this look does not ask about."""
+    return [finding for finding in found if not finding.checks <= CHECKS]
 
 
 def _problem(result: Result) -> str:

@@ -61,7 +61,8 @@ _PINGS = {p for p in Problem if p.value.startswith(("ping-", "hccs-ping-"))}
 class Finding:
     """One finding (contract.md).
 
-    ``because`` names cells that this one explains; ``ignored`` says why it is ignored, if it is.
+    ``because`` names cells that this one explains; ``ignored`` says why it is ignored, if it is;
+    ``checks`` are those whose bad answers it rests on, and is not kept in reports.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Finding:
     fixes: list[dict[str, Any]]
     because: list[dict[str, Any]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    checks: frozenset[str] = field(default=frozenset(), compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as the contract has it; ``explains`` counts by check."""
@@ -105,15 +107,17 @@ class Finding:
 
 @dataclass(slots=True)
 class _Group:
-    """What becomes one finding: a problem, where it occurs, and the cells that it explains."""
+    """What becomes one finding: a problem, where it occurs, by what, and what it explains."""
 
     severity: Status = Status.WARN
     places: dict[Place, None] = field(default_factory=dict)
     explained: list[Result] = field(default_factory=list)
+    checks: set[str] = field(default_factory=set)
 
-    def add(self, result: Result, place: Place) -> None:
+    def add(self, result: Result, *places: Place) -> None:
         self.severity = max(self.severity, result.status, key=SEVERITY.index)
-        self.places.setdefault(place)
+        self.places.update(dict.fromkeys(places))
+        self.checks.add(result.key.check)
 
 
 def findings(
@@ -141,7 +145,7 @@ def findings(
         group = groups[_group_key(reading.problem, Status.FAIL)]
         cells = [cell for key in reading.cells if (cell := board.get(key)) is not None]
         for cell in cells:
-            group.severity = max(group.severity, cell.status, key=SEVERITY.index)
+            group.add(cell)
         group.places.update(dict.fromkeys(reading.culprits))
         group.explained += [c for c in cells if (c.key.node, c.key.device) not in reading.culprits]
     found = [
@@ -289,6 +293,7 @@ def _finding(problem: str, group: _Group, context: Context) -> Finding:
         next=[{"command": command, "why": why} for command, why in steps.items()],
         fixes=fixes,
         because=[_cell(result.key) for result in group.explained],
+        checks=frozenset(group.checks),
     )
 
 
