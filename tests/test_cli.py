@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pty
 import subprocess
@@ -112,12 +114,29 @@ def test_streams_that_are_closed_harm_nothing(tmp_path: Path, preset: str) -> No
     assert "may be left on node 0" in done.stderr
 
 
-def test_what_an_encoding_cannot_hold_becomes_question_marks(
+def test_what_an_encoding_cannot_hold_is_escaped_as_in_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    done = run(tmp_path, "diagnose", "-", "--lang", "zh", stdin="")
-    assert (done.returncode, "????" in done.stdout) == (1, True)
+    log = "ImportError: é😀"
+    done = run(tmp_path, "diagnose", "-", "--format", "json", stdin=log)
+    assert "\\u00e9\\ud83d\\ude00" in done.stdout
+    assert "é😀" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("words", [["render"], ["render", "--format", "lws"], ["presets", "show"]])
+def test_what_is_run_or_read_again_is_not_written_in_an_encoding_that_cannot_hold_it(
+    preset: str, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    with Path(preset).open("a") as file:
+        file.write("container:\n  mounts: ['/数据:/数据']\n")
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", stderr := io.StringIO())
+    assert main([*words, preset]) == 2
+    stdout.flush()
+    assert stdout.buffer.getvalue() == b""
+    assert "latin-1, which cannot hold '数据'" in stderr.getvalue()
 
 
 def test_a_disk_that_cannot_be_written_keeps_nobody_from_stopping(

@@ -8,6 +8,7 @@ project's contract (docs/commands.md).
 from __future__ import annotations
 
 import argparse
+import codecs
 import io
 import os
 import sys
@@ -21,6 +22,7 @@ from wizard.errors import WizardError
 
 PROGRAM = "v32-wizard"
 INTERRUPTED = 130
+_ESCAPED = "json-escaped"  # a way to encode what an encoding cannot hold
 
 EPILOG = """\
 Without a command the wizard opens, with PRESET loaded when one is given.
@@ -324,9 +326,11 @@ def _usable_streams() -> None:
     """Make all three streams ones that can be used, however we were started.
 
     One that is closed (a daemon's child, ``<&-``) is None in Python, and the next file that is
-    opened would get its number: a connection to a node, say. What an encoding cannot hold (LANG=C,
-    PYTHONIOENCODING=ascii) becomes a question mark.
+    opened would get its number: a connection to a node, say. What stdout's encoding cannot hold
+    (PYTHONIOENCODING=latin-1) is written as JSON escapes it, so that nothing is altered unseen. On
+    stderr it becomes a question mark, which is as wide: the screens are drawn there.
     """
+    codecs.register_error(_ESCAPED, _escaped)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
@@ -337,7 +341,14 @@ def _usable_streams() -> None:
             stream = open(number, "r" if number == 0 else "w", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
         if number and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=_ESCAPED if number == 1 else "replace")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    import json  # noqa: PLC0415 - keeps `v32-wizard --version` quick
+
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _open_screens(arguments: argparse.Namespace) -> int:

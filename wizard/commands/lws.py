@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from wizard.commands.terminal import write_exactly
 from wizard.errors import UsageError
 from wizard.lint import lint_all
 from wizard.lws import NPU_RESOURCE, manifest
@@ -43,7 +44,7 @@ async def render(preset: Preset, arguments: argparse.Namespace) -> int:
     for remark in await lint_all(located, render_scripts(located)):
         print(remark, file=sys.stderr)
     if not arguments.output:
-        sys.stdout.write(text)
+        write_exactly(text)
         return 0
     print(_write(Path(arguments.output), text, force=arguments.force))
     return 0

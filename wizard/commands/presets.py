@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from wizard.commands.newpreset import new
+from wizard.commands.terminal import write_exactly
 from wizard.errors import UsageError
 from wizard.paths import write_private
 from wizard.presets import PresetStore, dump_preset, load_preset
@@ -22,7 +22,7 @@ def presets(arguments: argparse.Namespace) -> int:
             for name in store.shipped():
                 print(f"{name}\t(shipped)")
         case "show":
-            sys.stdout.write(dump_preset(load_preset(arguments.preset)))
+            write_exactly(dump_preset(load_preset(arguments.preset)))
         case "validate":
             found = load_preset(arguments.preset)
             print(

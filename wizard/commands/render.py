@@ -9,7 +9,7 @@ from pathlib import Path
 from wizard import export, exportdir, scriptimport
 from wizard.commands import lws, scriptdiff
 from wizard.commands.fleet import connected
-from wizard.commands.terminal import confirm
+from wizard.commands.terminal import confirm, write_exactly
 from wizard.discovery import complete, is_complete
 from wizard.errors import UsageError
 from wizard.lint import lint_all
@@ -39,10 +39,13 @@ async def render(arguments: argparse.Namespace) -> int:
         for path in files:
             print(folder / path)
         return 0
-    for node in scripts:
-        for name, text in node.files.items():
-            print(f"# ==== node{node.rank}/{name} ====")
-            print(text)
+    write_exactly(
+        "".join(
+            f"# ==== node{node.rank}/{name} ====\n{text}\n"
+            for node in scripts
+            for name, text in node.files.items()
+        )
+    )
     return 0
 
 

@@ -48,6 +48,23 @@ def tell(text: str) -> None:
         print(f"{start}{text}", file=sys.stderr, flush=True)
 
 
+def write_exactly(text: str) -> None:
+    """Write to stdout what is run or read by programs: all of it as it is, or nothing.
+
+    Raises:
+        UsageError: stdout's encoding cannot hold it.
+    """
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError as error:
+        lacking = error.object[error.start : error.end]
+        raise UsageError(
+            f"stdout is {error.encoding}, which cannot hold {lacking!r}: nothing was written.",
+            hint="Set PYTHONIOENCODING=utf-8, or write to a file.",
+        ) from error
+    sys.stdout.write(text)
+
+
 async def read_line() -> str:
     """Return one line typed on stdin, without its end; "" at the end of input."""
     typed = b""
