@@ -121,7 +121,7 @@ def test_a_traceback_in_a_warning_is_none() -> None:
 
 
 def test_of_damaged_gzip_what_stands_before_the_damage_is_read() -> None:
-    noise = "".join(f"{word:x}\n" for word in range(200_000))
+    noise = "".join(f"{word:x}\n" for word in range(60_000))
     packed = gzip.compress(f"{OOM}\n{noise}".encode())
     assert scan(packed).remark == ""
     damaged = bytearray(packed)
@@ -130,6 +130,18 @@ def test_of_damaged_gzip_what_stands_before_the_damage_is_read() -> None:
         log = scan(data)
         assert "no_kv_blocks" in log.hits
         assert log.remark.startswith("is damaged gzip (")
+    early = bytearray(packed)
+    early[6000:] = b"\xff" * (len(packed) - 6000)  # little comes before it
+    assert "no_kv_blocks" in scan(bytes(early)).hits
+    with pytest.raises(OSError, match="damaged gzip"):
+        scan(packed[:2] + b"no gzip at all")
+
+
+def test_gzip_that_was_appended_to_is_read_whole() -> None:
+    packed = [gzip.compress(text.encode()) for text in ("one\n", f"{OOM}\n")]
+    for filling in (b"", bytes(1500)):
+        log = scan(filling.join([*packed, b""]))
+        assert (log.hits["no_kv_blocks"].mark.line, log.remark) == (2, "")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])

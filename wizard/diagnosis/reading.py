@@ -7,15 +7,15 @@ One file holds one node's log, or several nodes' lines as ``v32-wizard logs`` pr
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from errno import ENOENT
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from wizard.diagnosis.marks import NodeLog
 from wizard.diagnosis.scan import NodeScan
@@ -120,7 +120,7 @@ def read_stream(node: int, name: str, stream: IO[bytes], *, plog: bool = False) 
     remark = ""
     pieces = iter(partial(stream.read, CHUNK), b"")
     if first[:2] == b"\x1f\x8b":
-        pieces = _unpacked(cast(IO[bytes], _Joined(first, stream)))
+        pieces = _unpacked(chain([first], pieces))
         try:
             first = next(pieces, b"")
         except _DAMAGED as error:
@@ -143,16 +143,47 @@ def read_stream(node: int, name: str, stream: IO[bytes], *, plog: bool = False) 
     return logs
 
 
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+_DAMAGED = (EOFError, zlib.error)
+_GZIP = 31  # zlib's name for the format
+_LITTLE = 1024
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _CONTROL = bytes({*range(1, 32), 127} - {*b"\t\n\v\f\r\b\x1b"})  # NULs fill rotated logs
 
 
-def _unpacked(packed: IO[bytes]) -> Iterator[bytes]:
-    """Yield what gzip holds, all of it that comes before a damage."""
-    stream = gzip.GzipFile(fileobj=packed)
-    while piece := stream.read1(CHUNK):
-        yield piece
+def _unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what gzip holds, all of it that comes before a damage.
+
+    Of the call that meets the damage zlib returns nothing, so each unpacks only a little.
+    """
+    unpacker, out = zlib.decompressobj(wbits=_GZIP), bytearray()
+    try:
+        for piece in _little(packed):
+            data = piece
+            while data:
+                if unpacker.eof:  # several may follow one another, with zeros to fill a block
+                    if not (data := data.lstrip(b"\0")):
+                        break
+                    unpacker = zlib.decompressobj(wbits=_GZIP)
+                out += unpacker.decompress(data, _LITTLE)
+                data = unpacker.unused_data or unpacker.unconsumed_tail
+            if len(out) >= CHUNK:
+                yield bytes(out)
+                out.clear()
+        if not unpacker.eof:
+            out += unpacker.flush()
+            raise EOFError("it is cut off")
+    except _DAMAGED:
+        if out:
+            yield bytes(out)
+        raise
+    if out:
+        yield bytes(out)
+
+
+def _little(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for start in range(0, len(chunk), _LITTLE):
+            yield chunk[start : start + _LITTLE]
 
 
 def _conversion(first: bytes) -> Callable[[bytes], bytes]:
@@ -209,19 +240,3 @@ def read_lines(node: int, name: str, lines: Iterable[str]) -> list[NodeLog]:
     reader = LogReader(node, name)
     reader.feed("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
     return reader.close()
-
-
-class _Joined:
-    """A stream of which the beginning was read already; all that GzipFile needs."""
-
-    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
-        self._first, self._rest = first, rest
-
-    def read(self, size: int = -1) -> bytes:
-        if self._first:
-            if 0 <= size < len(self._first):
-                out, self._first = self._first[:size], self._first[size:]
-                return out
-            out, self._first = self._first, b""
-            return out
-        return self._rest.read(size)
