@@ -19,13 +19,15 @@ def test_a_file_is_replaced_and_private(tmp_path: Path) -> None:
     path = tmp_path / "new" / "report"
     path.parent.mkdir()
     left = path.parent / ".report.4711.tmp"  # its writer was killed
-    left.touch()
-    os.utime(left, (0, 0))
+    another = path.parent / ".report.old.tmp"  # that is none of ours
+    for old in (left, another):
+        old.touch()
+        os.utime(old, (0, 0))
     for text in ("one", "two"):
         write_private(path, text)
         assert path.read_text() == text
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert os.listdir(path.parent) == ["report"]
+    assert sorted(os.listdir(path.parent)) == [another.name, "report"]
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

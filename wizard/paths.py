@@ -85,8 +85,14 @@ def write_private(path: Path, text: str | bytes, *, mode: int = 0o600) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Take away what writers of this file left who were killed: it may be a key."""
-    for old in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    """Take away what writers of this file left who were killed: it may be a key.
+
+    Only what is named as we name it, by a process's number: the folder may be anybody's.
+    """
+    before = f".{path.name}."
+    for old in path.parent.glob(f"{glob.escape(before)}*.tmp"):
+        if not old.name.removeprefix(before).removesuffix(".tmp").isdecimal():
+            continue
         with suppress(OSError):
             if time.time() - old.stat().st_mtime > _ABANDONED_S:
                 old.unlink()
