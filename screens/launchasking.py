@@ -43,6 +43,7 @@ class LaunchAsking(StepScreen):
         """Ask, then launch."""
         session = self.session
         if session.launch is not None and not (session.launch_active or session.stopping):
+            self.workers.cancel_group(self, "conflict")  # that asks the same, and awaits the nodes
             self.run_worker(self._ask_launch(session.launch), exclusive=True, exit_on_error=False)
 
     async def _ask_launch(self, launch: LaunchLike) -> None:
@@ -51,37 +52,45 @@ class LaunchAsking(StepScreen):
         plan = await session.planning.fresh()
         self.say("")
         if plan is not None and plan.own is not None:  # a launch would only come to the same
-            await self._settle(plan.own)
+            await self._settle(plan.own, plan)
             return
         question = f"Launch on {'1 node' if count == 1 else f'{count} nodes'} now?"
-        image = question_of_image(plan)
-        for doubt in filter(
-            None,
-            (
-                image,
-                doubt_of_nodes(plan),
-                doubt_of_checks(session, plan),
-                doubt_of_scripts(session.review),
-            ),
-        ):
-            question += f"\n\n{doubt}"
-        go = "Fetch and launch" if image else "Launch"
+        question = "\n\n".join([question, *self._doubts(plan)])
+        go = "Fetch and launch" if question_of_image(plan) else "Launch"
         answers: tuple[Answer, ...] = (("cancel", "Cancel", "default"), ("go", go, "success"))
-        if await self.app.push_screen_wait(Confirm(question, answers)) != "go":
-            return
+        if await self.app.push_screen_wait(Confirm(question, answers)) == "go":
+            await self._begin(plan, anew=False)
+
+    def _doubts(self, plan: LaunchPlan | None) -> list[str]:
+        """Return what is to be said before a launch: of the image, nodes, checks and scripts."""
+        session = self.session
+        said = (
+            question_of_image(plan),
+            doubt_of_nodes(plan),
+            doubt_of_checks(session, plan),
+            doubt_of_scripts(session.review),
+        )
+        return [doubt for doubt in said if doubt]
+
+    async def _begin(self, plan: LaunchPlan | None, *, anew: bool) -> None:
+        """Launch, or ``anew`` in place of what runs, with the image as the question said."""
+        session = self.session
         self.say("")
         try:
-            if launch.state != "pending":  # the answers may have changed since it was made
-                await self.session.plan_launch()
+            if session.launch is None or session.launch.state != "pending":
+                await session.plan_launch()  # the answers may have changed since it was made
         except WizardError as error:
             self.failed(error)
             return
         if session.launch is not None:
-            session.launch.fetch_image = bool(image)
+            session.launch.fetch_image = bool(question_of_image(plan))
         session.planning.forget()
-        session.start_launch()
-        if self.session.launch is not None:
-            await self.show_launch(self.session.launch)
+        if anew:
+            session.restart_launch()
+        else:
+            session.start_launch()
+        if session.launch is not None:
+            await self.show_launch(session.launch)
 
     def ask_conflict(self) -> None:
         """Ask what to do when the preset turned out to be launched already, once each time."""
@@ -90,9 +99,12 @@ class LaunchAsking(StepScreen):
             self._asked = None
         elif holder.what == "preset" and holder != self._asked:
             self._asked = holder
-            self.run_worker(self._settle(holder), group="conflict", exit_on_error=False)
+            self.run_worker(self._ask_conflict(holder), group="conflict", exit_on_error=False)
 
-    async def _settle(self, holder: Holder) -> None:
+    async def _ask_conflict(self, holder: Holder) -> None:
+        await self._settle(holder, await self.session.planning.fresh())
+
+    async def _settle(self, holder: Holder, plan: LaunchPlan | None) -> None:
         """Attach, restart or neither; what runs may be somebody else's, and is named."""
         ended = holder.ended
         answers: tuple[Answer, ...] = (
@@ -103,10 +115,11 @@ class LaunchAsking(StepScreen):
         what = _REMOVING if ended else "Stopping it takes the model from its users."
         what = _UNSTARTED if holder.unstarted else what
         question = f"{holder.sentence()}\n\n{what}"
+        if doubts := self._doubts(plan):
+            question += "\n\n" + "\n".join(["To launch anew:", *doubts])
         answer = await self.app.push_screen_wait(Confirm(question, answers))
         if answer == "restart":
-            self.say("")
-            self.session.restart_launch()
+            await self._begin(plan, anew=True)
         elif answer == "attach":
             self.say("")
             try:
@@ -116,9 +129,8 @@ class LaunchAsking(StepScreen):
                 return
             if not found:
                 self.say("It cannot be followed: launch again.", "warn")
-        launch = self.session.launch
-        if launch is not None and answer in ("attach", "restart"):
-            await self.show_launch(launch)
+            if self.session.launch is not None:
+                await self.show_launch(self.session.launch)
 
     def action_look_again(self) -> None:
         """Ask the nodes again how they are."""

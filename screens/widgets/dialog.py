@@ -23,6 +23,7 @@ Confirm > Vertical, Notice > Vertical, Ask > Vertical {
     background: $surface; border: ascii $primary;
 }
 Confirm Static, Ask Static { width: auto; max-width: 68; margin-bottom: 1; }
+Confirm Static { max-height: 16; }  /* the answers are always seen */
 Confirm Horizontal { width: auto; height: 1; }
 Confirm Button { margin-right: 2; }
 Notice VerticalScroll { width: 70; height: auto; max-height: 18; }

@@ -158,15 +158,25 @@ async def test_a_launch_that_came_first_is_asked_about_instead_of_begun_in_vain(
     ours = {"problem": "own-launch"}
     busy = Result(CellKey(0, None, "ports"), Status.WARN, "taken: 8000", host="h", value=ours)
     world.survey = replace(survey(busy), holders=(theirs, replace(theirs, node=1, where="node 1")))
-    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+    session = started(world, Step.LAUNCH)
+    async with open_wizard(session) as pilot:
         await until(pilot, lambda: "This preset is launched already" in shown(pilot))
         text = words(pilot)
         assert text.count("lab is on node") == 1
         assert "--attach" not in text  # the command line's way
         assert "Nothing is wrong" not in text  # what it holds is no news
+        world.survey = replace(survey(busy, MISSING, TAKEN), holders=(theirs,))  # upgraded
+        await pilot.press("r")
+        await until(pilot, lambda: "To fetch" in shown(pilot))
         await ask(pilot, "Stop it and launch anew")
+        for told in ("It is fetched first (", "1 thing stands in the way. Node 0", "have not been"):
+            assert told in words(pilot)
         await pilot.press("tab", "tab", "enter")
         await until(pilot, lambda: "restart" in world.launch.calls)
+        assert world.launch.fetch_image
+        plans = world.plans
+        await session.planning.fresh()
+        assert world.plans == plans + 1  # what was there before is no news
 
 
 async def test_while_the_image_is_fetched_no_usual_time_is_told(
