@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.bench import FakeFleet, launch, preset, started
-from wizard.errors import LaunchError, UsageError
+from wizard.errors import LaunchError, NotPermitted, UsageError
 from wizard.launch import Launch, finding, pending
 from wizard.launch.conflict import Taken, hint_of
 from wizard.launch.moved import left_elsewhere, other_nodes
@@ -127,9 +127,38 @@ async def test_what_runs_under_the_engine_that_the_preset_named_before_is_told_a
     assert found is not None
     assert (found.nodes, found.preset.container.runtime) == (2, "docker")
 
-    (first.nodes[0].files / "broken").write_text("Cannot connect to the Docker daemon")
-    (problem,) = await work().stop()
-    assert "docker does not run on node 0" in problem
-    (first.nodes[0].files / "broken").unlink()
+    broken = first.nodes[0].files / "broken"
+    broken.write_text("Cannot connect to the Docker daemon")
+    for _ in range(2):  # the first has found containers of docker's on node 1, the second none
+        (problem,) = await work().stop()
+        assert "docker does not run on node 0" in problem
+        status = await work().status()
+        assert [node.state for node in status.nodes] == ["unknown", "absent"]
+        assert [stop.rank for stop in status.pending] == [0]
+    with pytest.raises(LaunchError, match="docker does not run on node 0"):
+        await work().attach()
+    broken.unlink()
     assert await work().stop() == []
     assert [node.status for node in first.nodes] == ["absent", "absent"]
+    asked = [node.calls("ps") for node in first.nodes]
+    assert not (await work().status()).pending
+    assert [node.calls("ps") for node in first.nodes] == asked, "nothing of docker's is left there"
+
+
+async def test_another_engine_is_asked_only_where_a_launch_may_be_under_it(
+    tmp_path: Path,
+) -> None:
+    fleet = FakeFleet(preset(), tmp_path)
+    for node in fleet.nodes:
+        (node.files / "podman").mkdir()
+    work = await started(fleet)
+    assert (await launch(fleet).status()).launch_id == work.launch_id
+    assert await launch(fleet).present()
+    assert not any((node.files / "podman" / "calls").exists() for node in fleet.nodes)
+    now = FakeFleet(preset(container={"runtime": "podman"}), tmp_path)
+    for node in now.nodes:
+        node.denies, node.sudo = True, NotPermitted("sudo needs a password", node=node.node.rank)
+    problems = await launch(now).stop()
+    told = "user that we are on node {} (10.0.0.1{}) may not use docker"
+    assert [told.format(rank, rank + 1) in text for rank, text in enumerate(problems)] == [True] * 2
+    assert [node.status for node in fleet.nodes] == ["running", "running"]

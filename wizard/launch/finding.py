@@ -50,7 +50,7 @@ async def find_running(
     reach.
 
     Raises:
-        RemoteError, LaunchError: no node could be asked.
+        RemoteError, LaunchError: no node could be asked, or none has one and not all is known.
         TimeoutError: they took too long.
     """
     fleet = open_fleet(preset.cluster, Secrets())
@@ -68,11 +68,13 @@ async def find_running(
     if len(errors) == len(answers):
         raise errors[0]
     newest = report.newest(answers)
-    there = [c for one in answers if isinstance(one, list) for c in one]
+    there = report.containers(answers)
     if newest is None:  # the preset named another engine then: it is followed as it was launched
         there = report.elsewhere(answers)
         newest = max(there, key=lambda c: c.running, default=None)
     if newest is None:
+        if why := report.unasked(answers):
+            raise LaunchError(why)
         return None
     if newest.engine:
         spec = preset.container.model_copy(update={"runtime": newest.engine})

@@ -7,7 +7,7 @@ token, so that it is simply done again (ssh.md, "Supervising").
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -36,6 +36,7 @@ from wizard.scriptlines import CONTAINER, KEY_DIRECTORY, KEY_FILE, LABEL_PRESET
 
 LAUNCHES = "~/.v32-wizard/launches"
 STOPPED_BY = "stopped-by"  # in the launch directory: who stops what runs, for others who follow it
+REMOVED = "removed"  # in the launch directory: its container is verifiably gone
 STOPPED_S = 5.0
 STOPPED_MIN = 15
 
@@ -55,6 +56,24 @@ def labelled(preset: str) -> str:
     # a preset's name holds letters, digits and . _ - alone
     label = f"{LABEL_PRESET}={preset}".replace(".", "[.]")
     return f"""grep -Eqs "{label}([ '\\"]|\\$)\""""
+
+
+def made_for(program: str, preset: str) -> str:
+    """Return the shell's test whether a launch here may have a container under an engine.
+
+    It has where its container.sh names that engine and nobody has seen the container gone. To ask
+    an engine without that would start docker's daemon by its socket, make podman's store, or wait
+    for one that hangs, on nodes that never used it.
+
+    Args:
+        program: the engine.
+        preset: whose launches; "" for all.
+    """
+    its = f' && {labelled(preset)} "$file"' if preset else ""
+    return f"""(cd {home_path(LAUNCHES)} 2>/dev/null &&
+grep -lsx {shlex.quote(f"runtime={program}")} */{CONTAINER} | while read -r file; do
+  [ ! -e "${{file%/*}}/{REMOVED}" ]{its} && echo "$file"
+done | grep -q .)"""
 
 
 class LaunchNode(NodeEngine):
@@ -81,35 +100,48 @@ class LaunchNode(NodeEngine):
         """Return our containers of this preset, of whatever launch."""
         return await self.containers(self.runtime.of_preset(self.preset))
 
-    async def everywhere(self, *, presets: bool = False, surely: bool = False) -> Listing:
+    async def everywhere(self, *, presets: bool = False) -> Listing:
         """Return our containers of this preset, those of the node's other engine too.
 
         These have ``engine`` set: the preset's ``container.runtime`` was another one when they were
-        made. Where that engine cannot be asked, it counts as one that has none.
+        made. That engine is asked only where our own launch directories say that there may be some
+        (see :func:`made_for`); where it cannot be, ``unasked`` says so.
 
         Args:
             presets: of whatever preset.
-            surely: raise where the other engine cannot be asked.
 
         Raises:
             RemoteError, LaunchError: the node, or the preset's own engine, cannot be asked.
         """
         engines = (self.runtime, self.runtime.other)
         mine, its = (e.ours() if presets else e.of_preset(self.preset) for e in engines)
-        own, other = await together([self.containers(mine), self._aside(its, surely=surely)])
+        wanted = made_for(self.runtime.other.program, "" if presets else self.preset)
+        own, other = await together([self.containers(mine), self._aside(its, wanted)])
         known = {c.id for c in own.containers}  # docker may be another name of podman
         theirs = [c for c in other.containers if c.launch and c.id not in known]
-        return Listing([*own.containers, *theirs], own.clock)
+        return Listing([*own.containers, *theirs], own.clock, other.unasked)
 
-    async def _aside(self, listing: str, *, surely: bool) -> Listing:
+    async def _aside(self, listing: str, wanted: str) -> Listing:
         other = self.runtime.other
         try:
-            found = await self.containers(other.if_there(listing), runtime=other)
-        except (RemoteError, LaunchError):
-            if surely:
-                raise
-            return Listing([], None)
+            found = await self.containers(other.if_there(listing, wanted), runtime=other)
+        except (RemoteError, LaunchError) as error:
+            return Listing(
+                [],
+                None,
+                f"{error} A launch was made under {other.program} there, and nobody saw it removed:"
+                f" if {other.program} is gone for good, remove its folder under {LAUNCHES} there.",
+            )
         return Listing([replace(c, engine=other.program) for c in found.containers], found.clock)
+
+    async def note_removed(self, launches: Iterable[str]) -> None:
+        """Note on the node that nothing is left there of launches (ids); best effort."""
+        ids = " ".join(map(shlex.quote, sorted(launches)))
+        command = f"""cd {home_path(LAUNCHES)} 2>/dev/null || exit 0
+for launch in {ids}; do [ ! -d "$launch" ] || : >"$launch/{REMOVED}"; done
+"""
+        with suppress(RemoteError, LaunchError):
+            await self.run(command, QUICK_S, patience_s=0.0)
 
     async def mine(self) -> Container | None:
         """Return the container of this launch, or None."""

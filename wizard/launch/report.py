@@ -20,7 +20,7 @@ from wizard.launch.moved import other_nodes
 from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase, StageParser
 from wizard.launch.remains import advice
-from wizard.launch.runtime import Container
+from wizard.launch.runtime import Container, Listing
 from wizard.launch.serving import serves_now
 from wizard.launch.stages import look
 from wizard.launch.state import NodeStatus, StatusReport
@@ -28,7 +28,7 @@ from wizard.presets import Preset
 from wizard.remote.text import clean
 from wizard.scripts import served_model
 
-Answer = list[Container] | RemoteError | LaunchError
+Answer = Listing | RemoteError | LaunchError
 
 
 async def ask_all(nodes: Sequence[LaunchNode]) -> list[Answer]:
@@ -41,30 +41,36 @@ async def ask_all(nodes: Sequence[LaunchNode]) -> list[Answer]:
 
 async def _ask(node: LaunchNode) -> Answer:
     try:
-        return [c for c in (await node.everywhere()).containers if c.launch]
+        found = await node.everywhere()
     except (RemoteError, LaunchError) as error:
         return error
+    return replace(found, containers=[c for c in found.containers if c.launch])
 
 
 def held_by(fence: Fence, answer: Answer) -> Container | None:
     """Return the container of one launch on a node, None when it has none or was not asked."""
-    found = answer if isinstance(answer, list) else []
-    return next(filter(fence.holds, found), None)
+    return next(filter(fence.holds, containers([answer])), None)
 
 
 def newest(answers: Sequence[Answer]) -> Container | None:
     """Return the container of the launch to speak of: one that runs, else the last one made."""
-    found = [c for c in _all(answers) if not c.engine]
+    found = [c for c in containers(answers) if not c.engine]
     return max(found, key=lambda c: (c.running, c.created_at or 0.0), default=None)
 
 
-def _all(answers: Sequence[Answer]) -> list[Container]:
-    return [c for answer in answers if isinstance(answer, list) for c in answer]
+def containers(answers: Sequence[Answer]) -> list[Container]:
+    """Return all containers that the nodes told of."""
+    return [c for answer in answers if isinstance(answer, Listing) for c in answer.containers]
+
+
+def unasked(answers: Sequence[Answer]) -> str:
+    """Say why a launch may run under another engine though none was told of; "" if it cannot."""
+    return next((a.unasked for a in answers if isinstance(a, Listing) and a.unasked), "")
 
 
 def elsewhere(answers: Sequence[Answer]) -> list[Container]:
     """Return the containers that another engine has than the one that the preset names now."""
-    return [c for c in _all(answers) if c.engine]
+    return [c for c in containers(answers) if c.engine]
 
 
 def under_another(answers: Sequence[Answer], preset: Preset) -> str:
@@ -84,13 +90,14 @@ def present(nodes: Sequence[LaunchNode], answers: Sequence[Answer]) -> list[str]
     """Say what of ours is on each node and who launched it, or why that is not known."""
     lines = []
     for node, answer in zip(nodes, answers, strict=True):
-        if not isinstance(answer, list):
+        if not isinstance(answer, Listing):
             lines.append(f"{node.state.label}: not known: {answer}")
             continue
         told = [
             f"{c.name}, {c.told}, launch {c.launch}" + (f" of {c.owner}" * bool(c.owner))
-            for c in answer
+            for c in answer.containers
         ]
+        told += [f"not known: {answer.unasked}"] * bool(answer.unasked)
         lines.append(f"{node.state.label}: {'; '.join(told) or 'nothing of ours'}")
     return lines
 
@@ -106,7 +113,8 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
     remark = other_nodes(mine, hosts, preset.name) or advice(found, preset.name)
     about = [remark, under_another(answers, preset)]
     if last is None:  # it may run under the name that the preset had before
-        about += await others(nodes)
+        asked = zip(nodes, answers, strict=True)  # who is out of reach is not dialled again
+        about += await others([node for node, answer in asked if isinstance(answer, Listing)])
     remark = " ".join(filter(None, about))
     serving = all(node.state == "running" for node in found)
     serving = serving and await serves_now(nodes[0].remote, preset)
@@ -186,10 +194,13 @@ def _status(node: LaunchNode, answer: Answer, launch_id: str) -> NodeStatus:
         return NodeStatus(rank, host, "unreachable", error=str(answer))
     if isinstance(answer, LaunchError):
         return NodeStatus(rank, host, "unknown", error=str(answer))
-    container = next((c for c in answer if c.launch == launch_id), None)
+    container = next((c for c in answer.containers if c.launch == launch_id), None)
     if container is None:
-        told = "; ".join(f"{c.name} (launch {c.launch}) is {c.told}" for c in answer if c.engine)
-        return NodeStatus(rank, host, "absent", error=told)
+        aside = [c for c in answer.containers if c.engine]
+        told = [f"{c.name} (launch {c.launch}) is {c.told}" for c in aside]
+        told += [answer.unasked] * bool(answer.unasked)
+        state = "unknown" if answer.unasked and not launch_id else "absent"
+        return NodeStatus(rank, host, state, error="; ".join(told))
     ended = "" if container.running or container.unstarted else container.how_it_ended()
     return NodeStatus(rank, host, container.status, container.id, container.started_at, error=ended)
 
@@ -200,7 +211,9 @@ async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
     Raises:
         UsageError: no container of the preset is there.
     """
-    answer = [c for c in (await node.everywhere()).containers if c.launch]
+    answer = await _ask(node)
+    if isinstance(answer, Exception):
+        raise answer
     container = newest([answer])
     if container is None and (told := elsewhere([answer])):
         raise UsageError(
@@ -209,6 +222,8 @@ async def logs(node: LaunchNode, *, follow: bool) -> AsyncIterator[str]:
             node=node.state.rank,
             hint=f"{put_back(told[0].engine)}.",
         )
+    if container is None and answer.unasked:
+        raise LaunchError(answer.unasked, node=node.state.rank)
     if container is None:
         raise UsageError(
             f"no container of {node.preset} is on {node.state.label}.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -145,9 +145,13 @@ class Runtime:
         """The other engine that a preset may name."""
         return Runtime(next(name for name in ENGINES if name != self.program))
 
-    def if_there(self, listing: str) -> str:
-        """Let one of the listing commands say "none" where the node does not have this engine."""
-        return f"type -P {self._cli} >/dev/null || {{ date +%s.%N; echo '[]'; exit; }}; {listing}"
+    def if_there(self, listing: str, wanted: str) -> str:
+        """Let one of the listing commands say "none" where there is no reason to ask this engine.
+
+        That is where the node does not have it, or the shell's test ``wanted`` fails.
+        """
+        there = f"type -P {self._cli} >/dev/null && {wanted}"
+        return f"{there} || {{ date +%s.%N; echo '[]'; exit; }}; {listing}"
 
     def of_preset(self, preset: str) -> str:
         """List our containers of a preset: the node's clock on line one, then JSON."""
@@ -245,15 +249,20 @@ def home_path(directory: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What :meth:`Runtime.of_preset` gave: the containers and the node's clock (epoch seconds)."""
+    """What :meth:`Runtime.of_preset` gave: the containers and the node's clock (epoch seconds).
+
+    ``unasked`` says why it may not be all: another engine, which may have some of ours too, could
+    not be asked.
+    """
 
     containers: list[Container]
     clock: float | None
+    unasked: str = ""
 
     def without(self, preset: str) -> Listing:
         """Return it without the launches of one preset."""
         others = [c for c in self.containers if not (c.launch and c.preset == preset)]
-        return Listing(others, self.clock)
+        return replace(self, containers=others)
 
 
 def parse_listing(done: Completed, *, where: str, program: str) -> Listing:

@@ -95,8 +95,6 @@ async def stop_all(
         head, *workers = nodes
         cleared = [await _clear(head, choose, grace_s, wanted)]
         cleared += await together(_clear(node, choose, grace_s, wanted) for node in workers)
-        if any(container.engine for one in cleared for container in one.had):
-            await together(_asked_surely(one) for one in cleared if not (one.had or one.left))
         clean = [one for one in cleared if one.ran and not one.left]
         left = [left for one in cleared for left in one.left]
         notes: list[str] = []
@@ -118,14 +116,14 @@ async def _clear(node: LaunchNode, choose: Choose, grace_s: int, wanted: bool) -
     done, rank = _Cleared(node), node.state.rank
     problems: list[str] = []
     try:
-        done.had = still = [*filter(choose, (await _ours(node, wanted, surely=False)).containers)]
-        aside = any(container.engine for container in still)
+        listing = await _ours(node, wanted)
+        done.had = still = [*filter(choose, listing.containers)]
         for _ in range(_ROUNDS):
             problems.clear()
             for container in still:
                 problems += await node.remove(container, grace_s=grace_s, wanted=wanted)
             if still:
-                listing = await _ours(node, wanted, surely=aside)
+                listing = await _ours(node, wanted)
                 still = [*filter(choose, listing.containers)]
     except (RemoteError, LaunchError) as error:
         if isinstance(error, RemoteError) and not isinstance(error, CommandTimeout):
@@ -135,20 +133,22 @@ async def _clear(node: LaunchNode, choose: Choose, grace_s: int, wanted: bool) -
     if still:  # what complained on the way does not matter once the container is verifiably gone
         problems += [f"{c.name} is still on {node.state.label}, {c.told}." for c in still]
         done.left = [Left(rank, "container", text) for text in problems]
+    if listing.unasked:  # no answer is no "none"
+        aside = [container for container in done.had if container.engine]
+        done.left.append(Left(rank, "container", f"{_maybe(node, aside)}: {listing.unasked}"))
+    if not done.left and (gone := {c.launch for c in done.had} | _undone(node, wanted)):
+        await node.note_removed(gone)
     return done
 
 
-async def _asked_surely(one: _Cleared) -> None:
-    """Make sure that the other engine, which had containers of ours elsewhere, could be asked."""
-    try:
-        await one.node.everywhere(surely=True)
-    except (RemoteError, LaunchError) as error:
-        one.left = [Left(one.node.state.rank, "container", f"{_maybe(one.node, [])}: {error}")]
+def _undone(node: LaunchNode, wanted: bool) -> set[str]:
+    """Return the launch whose start is undone: it has a directory even where none was made."""
+    return set() if wanted else {node.fence.launch_id}
 
 
-async def _ours(node: LaunchNode, wanted: bool, *, surely: bool) -> Listing:
+async def _ours(node: LaunchNode, wanted: bool) -> Listing:
     """Ask what is there: under the other engine too where somebody wants all of it gone."""
-    return await (node.everywhere(surely=surely) if wanted else node.listing())
+    return await (node.everywhere() if wanted else node.listing())
 
 
 def _maybe(node: LaunchNode, had: Iterable[Container]) -> str:

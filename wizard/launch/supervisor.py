@@ -259,7 +259,8 @@ class Launch(Record):
 
         Raises:
             RemoteError, LaunchError: no node at all could be asked; or the launch that runs was
-                made for other nodes, or under another engine, than the preset has now.
+                made for other nodes, or under another engine, than the preset has now; or one may
+                run under that engine, which cannot be asked.
         """
         answers = await report.ask_all(self._nodes)
         errors = [answer for answer in answers if isinstance(answer, Exception)]
@@ -269,6 +270,8 @@ class Launch(Record):
         if container is None:
             if told := report.under_another(answers, self.preset):
                 raise LaunchError(told)
+            if why := report.unasked(answers):
+                raise LaunchError(why)
             return False
         fence = Fence.of(container)
         mine = [report.held_by(fence, answer) for answer in answers]
