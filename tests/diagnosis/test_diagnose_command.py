@@ -106,6 +106,9 @@ def test_a_log_of_several_starts_is_told_as_that(
     path.write_bytes(path.read_bytes() * 2)
     main(["diagnose", str(path)])
     assert "node0.log holds 2 starts of vLLM, at lines " in capsys.readouterr().err
+    path.write_text("vLLM API server version 0.11.0\n" * 2000)
+    main(["diagnose", str(path)])
+    assert "holds 2000 starts of vLLM, at lines 1, 2, 3, 4, … and 2000:" in capsys.readouterr().err
 
 
 def test_the_names_that_we_give_logs_tell_their_nodes(

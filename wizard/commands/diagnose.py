@@ -19,6 +19,7 @@ from wizard.launch.logfile import parts
 from wizard.presets import load_preset
 
 _NODE_LOG = re.compile(r"node(\d{1,4})\.log(?:\.gz)?")
+_SHOWN_STARTS = 4  # beside the last
 
 
 def diagnose(arguments: argparse.Namespace) -> int:
@@ -43,7 +44,9 @@ def diagnose(arguments: argparse.Namespace) -> int:
 
 def _several(starts: Sequence[int]) -> str:
     """Say that a log holds several starts of vLLM, by the lines in which they begin."""
-    lines = f"{', '.join(map(str, starts[:-1]))} and {starts[-1]}"
+    shown = [*map(str, starts[:-1])][:_SHOWN_STARTS]
+    shown += ["…"] * (len(starts) - 1 > len(shown))
+    lines = f"{', '.join(shown)} and {starts[-1]}"
     return (
         f"holds {len(starts)} starts of vLLM, at lines {lines}: what the earlier ones said counts "
         "too. Give the lines of one start to know its cause alone."

@@ -163,7 +163,7 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
     told: dict[int, str] = {}
     lost: set[str] = set()
 
-    def tell() -> None:
+    def tell_stages() -> None:
         fetched = []
         for one in look(work.ranks, time.time()):
             line = f"node {one.rank}: {one.state}" + f", {one.stage}" * bool(one.stage)
@@ -186,7 +186,7 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
 
     async def keep_telling() -> None:
         while True:
-            tell()
+            tell_stages()
             await asyncio.sleep(_INTERVAL_S)
 
     task = asyncio.ensure_future(keep_telling())
@@ -195,7 +195,7 @@ async def _stages(work: Launch) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        tell()
+        tell_stages()
 
 
 async def status(arguments: argparse.Namespace) -> int:

@@ -130,7 +130,9 @@ class StatusReport:
     nodes: tuple[NodeStatus, ...]
     load: Load | None = None
     pending: tuple[Pending, ...] = ()  # stops that were not done, from here
-    remark: str = ""  # of a launch made for other nodes than the preset names, or there in parts
+    # of a launch made for other nodes than the preset names, there in parts, or under another
+    # engine; and what of other presets runs where nothing of this one does
+    remark: str = ""
 
     @property
     def exit_status(self) -> int:
