@@ -11,6 +11,7 @@ from tests.launch.bench import FakeFleet, launch, preset, started
 from wizard.errors import LaunchError, NotPermitted, UsageError
 from wizard.launch import Launch, finding, pending
 from wizard.launch.conflict import Taken, hint_of
+from wizard.launch.launchplan import LaunchPlan
 from wizard.launch.moved import left_elsewhere, other_nodes
 from wizard.launch.runtime import Container
 from wizard.presets import Preset, parse_preset
@@ -121,6 +122,12 @@ async def test_what_runs_under_the_engine_that_the_preset_named_before_is_told_a
     with pytest.raises(Taken, match="already, running under docker") as taken:
         await work().refuse()
     assert "v32-wizard stop lab" in hint_of(taken.value.holder)
+    plan = LaunchPlan(now, "x", survey=await work().survey())
+    assert [": ours: preset lab" in line for line in plan.container_lines()] == [True] * 2
+    assert [(i["node"], i["engine"]) for i in plan.to_json()["running"]] == [
+        (0, "docker"),
+        (1, "docker"),
+    ]
     with pytest.raises(UsageError, match="is running under docker on node 0"):
         [line async for line in work().logs(0)]
     found = await finding.find_running(now, lambda *_: FakeFleet(now, tmp_path))  # type: ignore[arg-type]
@@ -137,6 +144,8 @@ async def test_what_runs_under_the_engine_that_the_preset_named_before_is_told_a
         assert [stop.rank for stop in status.pending] == [0]
     with pytest.raises(LaunchError, match="docker does not run on node 0"):
         await work().attach()
+    plan = LaunchPlan(now, "x", survey=await work().survey())
+    assert plan.container_lines() == ["node 0: not known"]
     broken.unlink()
     assert await work().stop() == []
     assert [node.status for node in first.nodes] == ["absent", "absent"]

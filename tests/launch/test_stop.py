@@ -100,7 +100,7 @@ async def test_before_a_stop_it_is_said_what_runs_and_whose_it_is(fleet: FakeFle
     assert [node.status for node in fleet.nodes] == ["running", "running"]
 
 
-async def test_status(fleet: FakeFleet) -> None:
+async def test_status(fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch) -> None:
     report = await launch(fleet).status()
     assert (report.serving, report.exit_status, report.launch_id) == (False, 1, "")
     assert [n.state for n in report.nodes] == ["absent", "absent"]
@@ -114,6 +114,17 @@ async def test_status(fleet: FakeFleet) -> None:
     fleet.nodes[1].unreachable = True
     report = await launch(fleet).status()
     assert (report.serving, report.exit_status) == (False, 3)
+    fleet.nodes[0].dies()
+    fleet.nodes[0].put(fleet.nodes[0].container | {"Config": {"Image": "", "Labels": {}}})
+    dialled, reach = [], fleet.nodes[1]._reach
+
+    def dial() -> None:
+        dialled.append(1)
+        reach()
+
+    monkeypatch.setattr(fleet.nodes[1], "_reach", dial)
+    assert (await launch(fleet).status()).launch_id == ""
+    assert len(dialled) == 2, "once for each engine, and not again for what others have there"
 
 
 async def test_an_engine_that_hangs_is_no_node_out_of_reach(

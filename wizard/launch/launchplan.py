@@ -269,6 +269,7 @@ class LaunchPlan:
                     "id": i.container.id,
                     "image": i.container.image,
                     "status": i.container.status,
+                    "engine": i.container.engine or self.preset.container.runtime,
                     "preset": i.container.preset,
                     "launch": i.container.launch,
                     "owner": i.container.owner,

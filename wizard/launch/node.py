@@ -113,16 +113,23 @@ class LaunchNode(NodeEngine):
         Raises:
             RemoteError, LaunchError: the node, or the preset's own engine, cannot be asked.
         """
-        engines = (self.runtime, self.runtime.other)
-        mine, its = (e.ours() if presets else e.of_preset(self.preset) for e in engines)
-        wanted = made_for(self.runtime.other.program, "" if presets else self.preset)
-        own, other = await together([self.containers(mine), self._aside(its, wanted)])
+        mine = self.runtime.ours() if presets else self.runtime.of_preset(self.preset)
+        return await self.with_aside(mine, presets=presets)
+
+    async def with_aside(self, listing: str, *, presets: bool = False) -> Listing:
+        """Return what a command lists of the preset's own engine, and ours of the other one.
+
+        See :meth:`everywhere`.
+        """
+        own, other = await together([self.containers(listing), self._aside(presets=presets)])
         known = {c.id for c in own.containers}  # docker may be another name of podman
         theirs = [c for c in other.containers if c.launch and c.id not in known]
         return Listing([*own.containers, *theirs], own.clock, other.unasked)
 
-    async def _aside(self, listing: str, wanted: str) -> Listing:
+    async def _aside(self, *, presets: bool) -> Listing:
         other = self.runtime.other
+        listing = other.ours() if presets else other.of_preset(self.preset)
+        wanted = made_for(other.program, "" if presets else self.preset)
         try:
             found = await self.containers(other.if_there(listing, wanted), runtime=other)
         except (RemoteError, LaunchError) as error:

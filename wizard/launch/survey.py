@@ -49,7 +49,7 @@ class Inhabitant:
         found = self.container
         holds = f", holds {npus(self.npus)}" if self.npus else ""
         age = f", made {ago(time.time() - self.since)}" if self.since is not None else ""
-        return f"{found.name} ({found.image}, {found.status}): {self.whose}{holds}{age}"
+        return f"{found.name} ({found.image}, {found.told}): {self.whose}{holds}{age}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Survey:
         found: the pre-flight's answers.
         holders: who holds what the launch needs; one per node at most.
         running: the containers that matter, by node.
-        unknown: why it is not known what runs on a node, by rank.
+        unknown: why it is not known what, or what more, runs on a node, by rank.
     """
 
     found: PreFlight
@@ -88,27 +88,30 @@ async def survey(
     running: list[Inhabitant] = []
     unknown: dict[int, str] = {}
     for node, answer in zip(nodes, answers, strict=True):
-        if isinstance(answer, str):
-            unknown[node.state.rank] = answer
-        else:
-            running += answer
+        there, why = answer
+        running += there
+        if why:
+            unknown[node.state.rank] = why
     return Survey(found, tuple(h for h in holders if h), tuple(running), unknown)
 
 
-async def _inhabitants(node: LaunchNode, claim: Claim) -> list[Inhabitant] | str:
+async def _inhabitants(node: LaunchNode, claim: Claim) -> tuple[list[Inhabitant], str]:
+    """Return who runs on a node, and why that is not all, or ""."""
     try:
-        listing = await node.containers(node.runtime.running())
+        listing = await node.with_aside(node.runtime.running(), presets=True)
     except (RemoteError, LaunchError) as error:
-        return str(error)
+        return [], str(error)
     ahead = 0.0 if listing.clock is None else listing.clock - time.time()
     found = []
     for container in listing.containers:
         # one without any device named may be all of a podman that is privileged, or a web server
         shared = tuple(sorted(claim.npus & (container.npus or frozenset())))
+        if container.engine and not container.running:  # asked for were those that run
+            continue
         if shared or container.launch or container.name == claim.name:
             since = None if container.created_at is None else container.created_at - ahead
             found.append(Inhabitant(node.state.rank, container, shared, since))
-    return found
+    return found, listing.unasked
 
 
 async def _holder(node: LaunchNode, claim: Claim, *, held: bool) -> Holder | None:
