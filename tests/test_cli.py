@@ -136,7 +136,7 @@ def test_what_is_run_or_read_again_is_not_written_in_an_encoding_that_cannot_hol
     assert main([*words, preset]) == 2
     stdout.flush()
     assert stdout.buffer.getvalue() == b""
-    assert "latin-1, which cannot hold '数据'" in stderr.getvalue()
+    assert r"latin-1, which cannot hold '\u6570\u636e'" in stderr.getvalue()
 
 
 def test_a_disk_that_cannot_be_written_keeps_nobody_from_stopping(

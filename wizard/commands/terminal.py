@@ -59,7 +59,7 @@ def write_exactly(text: str) -> None:
     except UnicodeEncodeError as error:
         lacking = error.object[error.start : error.end]
         raise UsageError(
-            f"stdout is {error.encoding}, which cannot hold {lacking!r}: nothing was written.",
+            f"stdout is {error.encoding}, which cannot hold {lacking!a}: nothing was written.",
             hint="Set PYTHONIOENCODING=utf-8, or write to a file.",
         ) from error
     sys.stdout.write(text)
