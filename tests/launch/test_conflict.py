@@ -331,3 +331,17 @@ async def test_to_attach_never_launches(fleet: FakeFleet, monkeypatch: pytest.Mo
     await started(fleet)
     fleet.nodes[0].unreachable = True
     assert await commands.launch(words) == 0
+
+
+async def test_a_dry_run_of_a_restart_plans_whatever_a_start_would_refuse(
+    fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "load_preset", lambda _: fleet.preset)
+    monkeypatch.setattr(commands, "connected", lambda *_: nullcontext(fleet))
+    work = await started(fleet)
+    fleet.nodes[0].unreachable = True
+    words = cli.parse(["launch", "lab", "--dry-run", "--restart"])
+    assert await commands.launch(words) == 3
+    said = capsys.readouterr().out
+    assert f"launch {work.launch_id} of " in said.partition("Steps:")[2]
+    assert "node 0 (10.0.0.11) cannot be reached" in said.partition("In the way:")[2]

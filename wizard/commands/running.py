@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Literal
 
 from wizard.commands.terminal import note, read_line
@@ -15,7 +15,7 @@ from wizard.launch.conflict import Taken
 from wizard.launch.restarting import told, untouched
 
 Choice = Literal["launch", "attach", "restart"]
-_WORDS: dict[str, Choice] = {
+_CHOICES: dict[str, Choice] = {
     **{"a": "attach", "attach": "attach"},
     **{"r": "restart", "restart": "restart"},
 }
@@ -55,22 +55,27 @@ async def _choice(error: Taken, arguments: argparse.Namespace) -> Choice | None:
         return None
     question = f"{error.message}\n[a]ttach to it, [r]estart (stops it first), or [c]ancel? [c] "
     print(question, end="", file=sys.stderr, flush=True)
-    return _WORDS.get((await read_line()).strip().lower())
+    return _CHOICES.get((await read_line()).strip().lower())
 
 
 async def replaced(work: Launch) -> str:
-    """Return in words the launch of the preset that a restart would stop, "" where none runs."""
-    with suppress(Taken):
-        await work.refuse()
-    holder = work.conflict
-    return whose(work) if holder is not None and holder.what == "preset" else ""
+    """Return in words the launch of the preset that a restart would stop, "" where none is known.
+
+    What stands in the way of the launch is no matter: the plan tells it.
+    """
+    found = await work.in_place()
+    return _words(found.launch, found.owner) if found is not None else ""
 
 
 def whose(work: Launch) -> str:
     """Say which launch of the preset was found, for a question."""
     holder = work.conflict
     assert holder is not None  # it was just found
-    return f"launch {holder.launch}" + (f" of {holder.owner}" if holder.owner else "")
+    return _words(holder.launch, holder.owner)
+
+
+def _words(launch: str, owner: str) -> str:
+    return f"launch {launch}" + (f" of {owner}" if owner else "")
 
 
 @contextmanager

@@ -188,6 +188,11 @@ def parts(
     return tuple(_status(n, a, launch_id) for n, a in zip(nodes, answers, strict=True))
 
 
+def in_place(answers: Sequence[Answer]) -> Container | None:
+    """Return a container of the launch that a restart would take the place of, None for none."""
+    return newest(answers) or next(iter(elsewhere(answers)), None)
+
+
 def _status(node: LaunchNode, answer: Answer, launch_id: str) -> NodeStatus:
     rank, host = node.state.rank, node.state.host
     if isinstance(answer, RemoteError):

@@ -33,7 +33,7 @@ from wizard.launch.ports import ports
 from wizard.launch.proofread import proofread
 from wizard.launch.record import Record
 from wizard.launch.restarting import STOPPED, make_sure, told, untouched
-from wizard.launch.runtime import STOP_S, Runtime
+from wizard.launch.runtime import STOP_S, Container, Runtime
 from wizard.launch.seen import INTERVAL_S
 from wizard.launch.serving import ServingProbe
 from wizard.launch.state import StatusReport
@@ -314,6 +314,10 @@ class Launch(Record):
     async def present(self) -> list[str]:
         """Say what :meth:`stop` would take away, a line per container, and who cannot be asked."""
         return report.present(self._nodes, await report.ask_all(self._nodes))
+
+    async def in_place(self) -> Container | None:
+        """Return what a restart would stop, as far as the nodes can be asked; None for nothing."""
+        return report.in_place(await report.ask_all(self._nodes))
 
     async def others(self) -> list[str]:
         """Say what of other presets runs on the nodes, as far as they can be asked."""
