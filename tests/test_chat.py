@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.chatserver import Request, Server, models, said, serving, sse, start, status
 from wizard.chat import ChatClient, ChatError, Delta, NoChatTemplate, events, open_chat
 from wizard.errors import RemoteError
+from wizard.launch.serving import silence
 from wizard.presets import Preset, parse_preset
 
 TOLD = [{"role": "user", "content": "The future of AI is"}]
@@ -201,8 +202,11 @@ async def test_health(server: Server, tmp_path: Path) -> None:
     client = ChatClient(server.socket)
     server.replies["/health"] = status(200, "")
     assert await client.health()
+    assert await silence(client, "deepseek_v3.2") == ""
+    assert "but not by the preset's model name" in await silence(client, "another")
     server.replies["/health"] = status(503, "")
     assert not await client.health()
+    assert "does not answer on the preset's port" in await silence(client, "another")
     assert not await ChatClient(tmp_path / "nobody").health()
 
 

@@ -20,8 +20,10 @@ async def test_followed_to_ready_and_on(fleet: FakeFleet) -> None:
     worker.says("50% Completed | 82/163 [03:00<02:10,  1.60it/s]")
     await until(lambda: work.ranks[1].stage == "weights 82 of 163")
     assert "02:10 left" in work.ranks[1].detail
+    await until(lambda: "no tunnel leads there" in work.ranks[0].silence)
     async with fleet.serving():
         await asyncio.wait_for(work.ready.wait(), 10)
+        assert work.ranks[0].silence == ""
         assert work.state == "ready"
         assert [r.state for r in work.ranks] == ["ready", "ready"]
         assert not follow.done()

@@ -148,9 +148,16 @@ def test_a_container_that_waits_to_be_started_has_no_phase_behind_it() -> None:
 
 
 def test_who_serves_by_its_log_alone_is_told_so() -> None:
-    assert looks(rank(0, Phase.READY, still_s=19))[0].note == ""
-    head = rank(0, Phase.READY, still_s=21)
-    assert "was the preset edited since?" in looks(head)[0].note
+    head = rank(0, Phase.READY, still_s=300)
+    assert looks(head)[0].note == ""  # nobody has asked it
+    head.heard("it is silent", since=NOW - 19)
+    head.heard("it is silent", since=NOW)
+    assert looks(head)[0].note == ""
+    head.silent_since = NOW - 20
+    assert looks(head)[0].note == "its log says that it serves, but it is silent"
     assert looks(head, rank(1, Phase.ENGINE, still_s=30))[1].note == ""
+    late = rank(0, Phase.READY, still_s=19)
+    late.heard("it is silent", since=NOW - 900)  # it was asked while it started
+    assert looks(late)[0].note == ""
     head.detail = "its API has stopped to answer."
     assert looks(head)[0].note == ""

@@ -111,6 +111,10 @@ async def test_status(fleet: FakeFleet, monkeypatch: pytest.MonkeyPatch) -> None
     assert report.launch_id == work.launch_id
     assert report.to_json()["nodes"][1]["state"] == "running"
     assert "node 1 (10.0.0.12): running since" in report.to_text()
+    fleet.nodes[0].says("INFO:     Application startup complete.")
+    fleet.nodes[1].says("Waiting for READY message from DP Coordinator...")
+    monkeypatch.setattr("wizard.launch.stages.UNANSWERED_S", 0.0)
+    assert "no tunnel leads there" in (await launch(fleet).status()).nodes[0].note
     fleet.nodes[1].unreachable = True
     report = await launch(fleet).status()
     assert (report.serving, report.exit_status) == (False, 3)

@@ -53,5 +53,5 @@ PHASES: dict[Phase, Typical] = {
     Phase.ENGINE: Typical(1, 60, 600),  # done itself; waits for the other nodes
 }
 NO_PROGRESS_S = 120.0  # a phase without any progress for so long is marked, and never killed
-# between the log's word that it serves and an answer: the first question may come late
+# between the log's word that it serves, or the first question, and an answer
 UNANSWERED_S = 20.0

@@ -21,7 +21,7 @@ from wizard.launch.node import LaunchNode
 from wizard.launch.progress import Phase, StageParser
 from wizard.launch.remains import advice
 from wizard.launch.runtime import Container, Listing
-from wizard.launch.serving import serves_now
+from wizard.launch.serving import silence_now
 from wizard.launch.stages import look
 from wizard.launch.state import NodeStatus, StatusReport
 from wizard.presets import Preset
@@ -117,7 +117,10 @@ async def status(nodes: Sequence[LaunchNode], preset: Preset) -> StatusReport:
         about += await others([node for node, answer in asked if isinstance(answer, Listing)])
     remark = " ".join(filter(None, about))
     serving = all(node.state == "running" for node in found)
-    serving = serving and await serves_now(nodes[0].remote, preset)
+    if serving:
+        why = await silence_now(nodes[0].remote, preset)
+        nodes[0].state.heard(why, since=0.0)  # it is asked this once, and its log tells how long
+        serving = not why
     load = None
     if serving:
         load = await load_now(nodes[0].remote, preset)

@@ -13,6 +13,7 @@ from pathlib import Path
 from wizard import apikey
 from wizard.chat import ChatClient, ChatError, KeyRefused
 from wizard.errors import RemoteError
+from wizard.launch.state import RankState
 from wizard.presets import Preset
 from wizard.remote.api import Remote
 from wizard.scripts import api_port, served_model
@@ -22,24 +23,35 @@ _MISSES = 2  # answers that must be bad, one after the other, before it counts a
 _CALM = 5  # times rarer once it serves: every question is a line in node 0's log
 
 
-async def serves(client: ChatClient, model: str) -> bool:
-    """Return whether the API answers for ``model``."""
+_EDITED = "was the preset edited since? v32-wizard render PRESET --diff deployed shows it"
+_NAME = f"it answers, but not by the preset's model name: {_EDITED}"
+_PORT = (
+    "its API does not answer on the preset's port: does sshd forbid forwarding there "
+    f"(AllowTcpForwarding), or {_EDITED}"
+)
+_TUNNEL = "its API cannot be asked: no tunnel leads there"
+
+
+async def silence(client: ChatClient, model: str) -> str:
+    """Return why the API does not count as serving ``model``, "" when it does."""
     try:
-        return await client.health() and model in await client.models()
+        if not await client.health():
+            return _PORT
+        return "" if model in await client.models() else _NAME
     except KeyRefused:
-        return True  # it answers, only not to us: who has no key still sees that it serves
+        return ""  # it answers, only not to us: who has no key still sees that it serves
     except ChatError:
-        return False
+        return _PORT
 
 
-async def serves_now(remote: Remote, preset: Preset) -> bool:
+async def silence_now(remote: Remote, preset: Preset) -> str:
     """Ask once, through a tunnel of its own; a node out of reach does not serve."""
     try:
         async with remote.tunnel("127.0.0.1", api_port(preset)) as socket:
             client = ChatClient(socket, key=apikey.current(preset))
-            return await serves(client, served_model(preset))
+            return await silence(client, served_model(preset))
     except RemoteError:
-        return False
+        return _TUNNEL
 
 
 async def holds(socket: Path) -> bool:
@@ -53,12 +65,16 @@ async def holds(socket: Path) -> bool:
 
 
 class ServingProbe:
-    """Keeps asking node 0 until cancelled. ``serving`` is the last answer."""
+    """Keeps asking node 0 until cancelled. ``serving`` is the last answer.
+
+    Why it does not serve, and since when, is put into ``head``, its state.
+    """
 
     def __init__(
         self,
         remote: Remote,
         preset: Preset,
+        head: RankState,
         touch: Callable[[], None],
         *,
         interval_s: float = INTERVAL_S,
@@ -66,6 +82,8 @@ class ServingProbe:
         self.serving = False
         self._missed = 0
         self._remote, self._preset, self._touch = remote, preset, touch
+        self._head = head
+        head.heard("")  # what was asked before is no news
         self._key = apikey.current(preset)  # here, so that a bad one is said before the asking
         self._interval_s = interval_s
 
@@ -82,18 +100,20 @@ class ServingProbe:
                         calm = self.serving and not self._missed
                         await asyncio.sleep(self._interval_s * (_CALM if calm else 1))
             except RemoteError:
-                self._saw(False)
+                self._saw(_TUNNEL)
             await asyncio.sleep(self._interval_s)
 
-    async def _ask(self, client: ChatClient) -> bool:
+    async def _ask(self, client: ChatClient) -> str:
         if not self.serving:
-            return await serves(client, served_model(self._preset))
+            return await silence(client, served_model(self._preset))
         try:
-            return await client.health()  # the names do not change while it lives
+            return "" if await client.health() else _PORT  # names do not change while it lives
         except ChatError:
-            return False
+            return _PORT
 
-    def _saw(self, serving: bool) -> None:
+    def _saw(self, why: str) -> None:
+        serving = not why
+        self._head.heard(why)
         self._missed = 0 if serving else self._missed + 1
         if self.serving and 0 < self._missed < _MISSES:
             return

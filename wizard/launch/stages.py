@@ -69,6 +69,16 @@ class RankSeen(Protocol):
         ...
 
     @property
+    def silence(self) -> str:
+        """Why its API, when it was asked, does not count as serving, or ""."""
+        ...
+
+    @property
+    def silent_since(self) -> float:
+        """Since when, by our clock."""
+        ...
+
+    @property
     def clock_offset_s(self) -> float:
         """How far its clock is ahead of ours."""
         ...
@@ -134,7 +144,7 @@ def _look(rank: RankSeen, ranks: Sequence[RankSeen], now: float) -> Look:
     state, note = rank.state, ""
     typical = PHASES.get(phase)
     if rank.state == "running" and phase >= Phase.ENGINE:
-        state, note = "done", _others_behind(rank, ranks, phase) or _unanswered(rank, theirs)
+        state, note = "done", _others_behind(rank, ranks, phase) or _silent(rank, now)
         took = _took(rank, Phase.ENGINE)  # it waits only, however long
         elapsed, typical = _took(rank, phase) if took is None else took, None
     elif stalled(rank, now):
@@ -222,17 +232,15 @@ def _others_behind(rank: RankSeen, ranks: Sequence[RankSeen], phase: Phase) -> s
     return ""
 
 
-def _unanswered(rank: RankSeen, theirs: float) -> str:
-    """Say that node 0 serves by its log alone: it was asked for meanwhile, and did not answer."""
+def _silent(rank: RankSeen, now: float) -> str:
+    """Say that node 0 serves by its log alone: its API was asked ever since, and was silent."""
     stage, began = rank.progress, rank.phases.get(Phase.READY)
-    if stage is None or began is None or theirs - began < UNANSWERED_S:
+    if stage is None or began is None or not rank.silence:
         return ""
-    if rank.detail not in ("", stage.detail):  # it did once, and more is known
-        return ""
-    return (
-        "its log says that it serves, but not by the preset's port and model name: was the preset "
-        "edited since? v32-wizard render PRESET --diff deployed shows it"
-    )
+    since = max(began - rank.clock_offset_s, rank.silent_since)
+    if now - since < UNANSWERED_S or rank.detail not in ("", stage.detail):
+        return ""  # of one that served once, more is known
+    return f"its log says that it serves, but {rank.silence}"
 
 
 def _named(ranks: Sequence[RankSeen]) -> str:

@@ -34,6 +34,9 @@ class RankState:
         progress: the stage as read from the log; None while no log was read.
         phases: each phase that was reached and when it began, by the node's clock.
         moved_at: when the log last told of progress, by the node's clock; 0.0 for never.
+        silence: why its API, when it was asked, does not count as serving; "" when it does, or was
+            not asked.
+        silent_since: since when, epoch seconds here.
         clock_offset_s: how far the node's clock is ahead of ours, in seconds, once it was asked.
         clock_bound_s: by how much that may err; infinite before.
         log: the tail of its log; the times of its lines are the node's.
@@ -52,6 +55,8 @@ class RankState:
     progress: Stage | None = None
     phases: dict[Phase, float] = field(default_factory=dict)
     moved_at: float = 0.0
+    silence: str = ""
+    silent_since: float = 0.0
     clock_offset_s: float = 0.0
     clock_bound_s: float = math.inf
     log_path: Path | None = None
@@ -67,6 +72,7 @@ class RankState:
         """Forget how far an earlier launch came; its log stays to be read."""
         self.container, self.progress, self.moved_at = "", None, 0.0
         self.phases.clear()
+        self.heard("")
 
     def begin(self, phase: Phase, at: float) -> None:
         """Note that a phase began, by the node's clock (0.0: now); the first time counts."""
@@ -83,6 +89,12 @@ class RankState:
         self.progress = stage
         if self.state != "unreachable":
             self.stage, self.detail = self.told
+
+    def heard(self, silence: str, since: float | None = None) -> None:
+        """Note what asking the API has shown; of a silence that goes on the first time counts."""
+        if silence and not self.silence:
+            self.silent_since = time.time() if since is None else since
+        self.silence = silence
 
     @property
     def told(self) -> tuple[str, str]:

@@ -239,10 +239,10 @@ class Launch(Record):
         if self.state not in ("waiting", "ready"):
             raise LaunchError(f"nothing to follow: this launch is {self.state}.")
         await self.finish()
-        probe = ServingProbe(
-            self._nodes[0].remote, self.preset, self.touch, interval_s=self._interval_s
-        )
         head = self._nodes[0].remote
+        probe = ServingProbe(
+            head, self.preset, self.ranks[0], self.touch, interval_s=self._interval_s
+        )
         beside = [LoadProbe(head, self).run]
         if (every_s := self.preset.serve.probe_s) is not None:
             beside.append(Heartbeat(head, self, every_s).run)
