@@ -10,7 +10,7 @@ from screens.base import StepScreen
 from screens.launchplan import doubt_of_nodes, doubt_of_scripts, question_of_image
 from screens.widgets.dialog import Answer, Confirm
 from wizard.errors import WizardError
-from wizard.launch.conflict import Holder
+from wizard.launch.conflict import Holder, put_back
 from wizard.launch.preflight import beyond
 from wizard.leftover import left_over, stoppable
 from wizard.roomtypes import LaunchLike
@@ -107,14 +107,17 @@ class LaunchAsking(StepScreen):
     async def _settle(self, holder: Holder, plan: LaunchPlan | None) -> None:
         """Attach, restart or neither; what runs may be somebody else's, and is named."""
         ended = holder.ended
+        attach: tuple[Answer, ...] = (("attach", "Go to it", "primary"),)
         answers: tuple[Answer, ...] = (
             ("cancel", "Cancel", "default"),
-            ("attach", "Go to it", "primary"),
+            *(attach if holder.followable else ()),
             ("restart", f"{'Remove' if ended else 'Stop'} it and launch anew", "error"),
         )
         what = _REMOVING if ended else "Stopping it takes the model from its users."
         what = _UNSTARTED if holder.unstarted else what
         question = f"{holder.sentence()}\n\n{what}"
+        if holder.engine:
+            question += f" {put_back(holder.engine)}."
         if doubts := self._doubts(plan):
             question += "\n\n" + "\n".join(["To launch anew:", *doubts])
         answer = await self.app.push_screen_wait(Confirm(question, answers))

@@ -44,7 +44,7 @@ def _told(session: Session, launch: LaunchLike, now: float, *, caused: bool) -> 
     if launch.brief and caused:  # the panel says the rest
         return status_text("failed", launch.brief)
     holder = session.launch_conflict
-    if session.launch_error and holder is not None and _asked_about(holder):
+    if session.launch_error and holder is not None and holder.followable:
         return status_text("failed", _held(holder))
     if session.launch_error:
         return status_text("failed", f"The launch failed: {session.launch_error}")
@@ -52,11 +52,6 @@ def _told(session: Session, launch: LaunchLike, now: float, *, caused: bool) -> 
     if not amiss:
         return status_text(launch.state, words + _waited(session, launch, now))
     return status_text("stalled", f"{words}; {amiss}{_waited(session, launch, now)}")
-
-
-def _asked_about(holder: Holder) -> bool:
-    """Whether the screen asks what to do: to go to it, or to stop it first."""
-    return holder.what == "preset" and not holder.engine
 
 
 def _held(holder: Holder) -> str:

@@ -88,7 +88,7 @@ async def test_nothing_is_asked_when_nothing_is_known(world: World, open_wizard:
 class Contested(FakeLaunch):
     """Somebody launched the preset between our look and our start."""
 
-    status = "running"
+    status, engine = "running", ""
 
     async def start(self) -> None:
         if "restart" not in self.calls:
@@ -105,6 +105,7 @@ class Contested(FakeLaunch):
                 owner="eve@jump2",
                 since=time.time() - 300,
                 ended=self.status == "exited",
+                engine=self.engine,
             )
             raise Taken(self.conflict)
         await super().start()
@@ -157,6 +158,23 @@ async def test_without_anybody_in_the_way_nothing_is_asked(world: World, open_wi
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
         await launched(pilot, world)
         assert "Stop it and launch anew" not in shown(pilot)
+
+
+class Aside(Contested):
+    """What is in the way is under another engine."""
+
+    engine = "podman"
+
+
+async def test_what_another_engine_has_cannot_be_gone_to(world: World, open_wizard: Open) -> None:
+    world.launch_type = Aside
+    async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await contested(pilot)
+        await until(pilot, lambda: "Stop it and launch anew" in shown(pilot))
+        assert "podman again" in words(pilot)
+        assert "Go to it" not in words(pilot)
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "restart" in world.launch.calls)
 
 
 class Left(Contested):

@@ -53,9 +53,11 @@ async def _choice(error: Taken, arguments: argparse.Namespace) -> Choice | None:
         return "restart"
     if arguments.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    question = f"{error.message}\n[a]ttach to it, [r]estart (stops it first), or [c]ancel? [c] "
+    offered = "[a]ttach to it, " if error.holder.followable else ""
+    question = f"{error.message}\n{offered}[r]estart (stops it first), or [c]ancel? [c] "
     print(question, end="", file=sys.stderr, flush=True)
-    return _CHOICES.get((await read_line()).strip().lower())
+    choice = _CHOICES.get((await read_line()).strip().lower())
+    return choice if offered or choice != "attach" else None
 
 
 async def replaced(work: Launch) -> str:

@@ -56,6 +56,11 @@ class Holder:
     unstarted: bool = False
     engine: str = ""
 
+    @property
+    def followable(self) -> bool:
+        """Whether it is the same preset's launch, under the engine that the preset names."""
+        return self.what == "preset" and not self.engine
+
     def age(self) -> str:
         """Say since when: ``since 2026-11-25 00:31:07 (4 minutes ago)``; "" when unknown."""
         if self.since is None:

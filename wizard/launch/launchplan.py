@@ -117,7 +117,7 @@ class LaunchPlan:
     def own(self) -> Holder | None:
         """The launch of the preset that is there already: one goes to it, or launches anew."""
         holders = self.survey.holders if self.survey else ()
-        return next((h for h in holders if h.what == "preset" and not h.engine), None)
+        return next((h for h in holders if h.followable), None)
 
     @property
     def but_own(self) -> list[str]:
