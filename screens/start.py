@@ -33,6 +33,7 @@ INTRO = (
     "the nodes, check the network, look at the scripts, launch, chat. Nothing on a node is "
     "changed before the launch, and the launch asks first."
 )
+TOLD = 2  # stops that are not done: the lines of every node have no room above the choices
 DEMO_NOTE = "The nodes are simulated on this machine; nothing here touches a real server."
 
 
@@ -220,12 +221,14 @@ def _names(names: Sequence[str]) -> str:
 
 
 def pending(stops: Sequence[Pending], known: Sequence[Preset]) -> Content:
-    """Return the stops of earlier runs that are not done, and what finishes them: a line each.
+    """Return the stops of earlier runs that are not done, and what finishes the first of them.
 
     Of a preset that is not among those known here, what the stop was asked of is held for its own.
     """
     hosts = {preset.name: [node.host for node in preset.nodes] for preset in known}
-    lines = [f"! {s.preset}: {s.sentence(hosts.get(s.preset, [s.host]))}" for s in stops]
+    lines = [f"! {s.preset}: {s.sentence(hosts.get(s.preset, [s.host]))}" for s in stops[:TOLD]]
+    if (more := len(stops) - TOLD) > 0:
+        lines.append(f"  and {more} more: v32-wizard status PRESET tells them")
     return plain("\n".join(lines), "$text-warning")
 
 

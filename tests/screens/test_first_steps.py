@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from screens import start
 from tests.screens.fakes import World, preset
 from tests.screens.pilots import Open, at, shown, until, words
 from wizard.cluster import Precision, Series
@@ -225,3 +226,7 @@ async def test_a_stop_that_is_not_done_is_told_at_the_start(
     async with open_wizard(Session(rooms=world.rooms)) as pilot:  # no stop of it gets there
         await until(pilot, lambda: "does not name 10.0.0.11 any more" in words(pilot))
         assert "v32-wizard stop lab" not in words(pilot)
+    many = [pending.Pending("lab", n, "h", 0.0, "left") for n in range(16)]
+    told = start.pending(many, []).plain
+    assert told.count("v32-wizard stop lab") == 2
+    assert told.endswith("and 14 more: v32-wizard status PRESET tells them")
