@@ -118,7 +118,7 @@ class LaunchAsking(StepScreen):
         question = f"{holder.sentence()}\n\n{what}"
         if holder.engine:
             question += f" {put_back(holder.engine)}."
-        if doubts := self._doubts(plan):
+        if doubts := self._doubts(plan.anew if plan else None):
             question += "\n\n" + "\n".join(["To launch anew:", *doubts])
         answer = await self.app.push_screen_wait(Confirm(question, answers))
         if answer == "restart":

@@ -105,10 +105,10 @@ def doubt_of_scripts(review: Review) -> str:
 
 
 def doubt_of_nodes(plan: LaunchPlan | None) -> str:
-    """Return what the nodes say against a launch, or anew, when it is asked for, or ""."""
+    """Return what the nodes say against a launch when it is asked for, or ""."""
     if plan is None:
         return "The nodes did not say yet how they are; the launch looks before it starts."
-    others = plan.but_own
+    others = plan.but_the_image
     if not others:
         return ""
     first = "The first: " if len(others) > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from textual.pilot import Pilot
 
@@ -10,6 +11,7 @@ from tests.screens.fakes import FakeLaunch, World, preset
 from tests.screens.pilots import Open, at, shown, until, words
 from tests.screens.test_checks import started
 from tests.screens.test_launch import Found, launched
+from tests.screens.test_launch_plan import survey
 from wizard.launch.conflict import Holder, Taken
 from wizard.session import Session, Step
 
@@ -168,10 +170,14 @@ class Aside(Contested):
 
 async def test_what_another_engine_has_cannot_be_gone_to(world: World, open_wizard: Open) -> None:
     world.launch_type = Aside
+    aside = Holder("preset", 0, "node 0", "vllm-ascend", "image", "running", engine="podman")
     async with open_wizard(started(world, Step.LAUNCH)) as pilot:
+        await until(pilot, lambda: "This is what Launch does" in shown(pilot))
+        world.survey = replace(survey(), holders=(aside,))  # who came first is seen by now
         await contested(pilot)
         await until(pilot, lambda: "Stop it and launch anew" in shown(pilot))
         assert "podman again" in words(pilot)
+        assert "in the way" not in words(pilot)  # it is what is stopped
         assert "Go to it" not in words(pilot)
         await pilot.press("right", "enter")
         await until(pilot, lambda: "restart" in world.launch.calls)

@@ -120,12 +120,17 @@ class LaunchPlan:
         return next((h for h in holders if h.followable), None)
 
     @property
+    def anew(self) -> LaunchPlan:
+        """The same once what is there of the preset, under whatever engine, is stopped for it."""
+        if self.survey is None:
+            return self
+        others = tuple(h for h in self.survey.holders if h.what != "preset")
+        return replace(self, survey=replace(self.survey, holders=others))
+
+    @property
     def but_own(self) -> list[str]:
         """As :attr:`but_the_image`, without what is asked of :attr:`own` anyway."""
-        if self.survey is None or self.own is None:
-            return self.but_the_image
-        others = tuple(h for h in self.survey.holders if h.what != "preset")
-        return replace(self, survey=replace(self.survey, holders=others)).but_the_image
+        return (self if self.own is None else self.anew).but_the_image
 
     @property
     def but_the_image(self) -> list[str]:
