@@ -36,6 +36,7 @@ _DECLARED = {
     "serve.sh",
     "serve.log",
     "stopped-by",
+    "removed",
 }  # what a launch leaves on a node
 
 

@@ -171,3 +171,10 @@ async def test_another_engine_is_asked_only_where_a_launch_may_be_under_it(
     told = "user that we are on node {} (10.0.0.1{}) may not use docker"
     assert [told.format(rank, rank + 1) in text for rank, text in enumerate(problems)] == [True] * 2
     assert [node.status for node in fleet.nodes] == ["running", "running"]
+    for node in now.nodes:
+        node.denies = False
+        (node.files / "broken").write_text("Cannot connect to the Docker daemon")
+        (node.files / "podman" / "image").touch()
+    now.nodes[0].listens()  # else the checks find the port taken
+    await started(now)
+    assert [left.rank for left in pending.of_preset("lab")] == [0, 1], "who knows?"

@@ -91,6 +91,7 @@ class LaunchNode(NodeEngine):
         super().__init__(remote, runtime, state, touch)
         self.preset = preset
         self.fence = fence
+        self.unasked = ""  # as the last listing had it
 
     @property
     def _directory(self) -> str:
@@ -124,6 +125,7 @@ class LaunchNode(NodeEngine):
         own, other = await together([self.containers(listing), self._aside(presets=presets)])
         known = {c.id for c in own.containers}  # docker may be another name of podman
         theirs = [c for c in other.containers if c.launch and c.id not in known]
+        self.unasked = other.unasked
         return Listing([*own.containers, *theirs], own.clock, other.unasked)
 
     async def _aside(self, *, presets: bool) -> Listing:

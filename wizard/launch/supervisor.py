@@ -185,9 +185,10 @@ class Launch(Record):
         )
 
     async def _settled(self) -> None:
-        """Whatever an earlier stop may have left is gone: the nodes have just been asked."""
+        """Forget what an earlier stop may have left: the nodes have just been asked."""
+        gone = [node.state.rank for node in self._nodes if not node.unasked]
         with suppress(OSError):
-            await asyncio.to_thread(pending.settle, self.preset, range(len(self._nodes)))
+            await asyncio.to_thread(pending.settle, self.preset, gone)
 
     @property
     def half_started(self) -> bool:
