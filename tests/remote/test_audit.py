@@ -18,8 +18,9 @@ from remote_lab import Lab, processes, wait_for
 from wizard.audittrail import Trail
 from wizard.cluster import Node
 from wizard.errors import CommandTimeout, Unreachable
+from wizard.remote import audit as auditing
 from wizard.remote.api import Job
-from wizard.remote.audit import AuditLog, masked
+from wizard.remote.audit import AuditLog, masked, put_aside
 
 NODE = Node(rank=1, host="10.0.0.12")
 
@@ -155,6 +156,21 @@ def test_many_writers_lose_nothing_while_files_are_put_aside(tmp_path: Path) -> 
     files = sorted(tmp_path.glob("audit.jsonl*"))
     assert len(files) >= 2
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
+
+
+def test_a_file_that_another_puts_aside_in_the_same_moment_costs_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl", limit=200)
+
+    def other(lock: int, how: int) -> None:
+        log.path.replace(put_aside(log.path, 1))
+
+    monkeypatch.setattr(auditing.fcntl, "flock", other)
+    for number in range(2):
+        log.record(NODE, f"echo {number}", duration_s=0, exit_status=0)
+        assert log.problem == ""
+    assert [record.command for record in Trail(log.path).news()] == ["echo 0", "echo 1"]
 
 
 def test_the_log_is_bounded_and_keeps_the_newest(tmp_path: Path) -> None:

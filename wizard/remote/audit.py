@@ -161,7 +161,11 @@ class AuditLog:
             except BlockingIOError:
                 return False
             assert self._descriptor is not None
-            if os.path.samestat(os.stat(self.path), os.fstat(self._descriptor)):
+            try:
+                ours = os.path.samestat(os.stat(self.path), os.fstat(self._descriptor))
+            except FileNotFoundError:  # put aside in this moment, and not made anew yet
+                ours = False
+            if ours:
                 for number in range(FILES - 1, 0, -1):
                     older = put_aside(self.path, number - 1)
                     if older.exists():
