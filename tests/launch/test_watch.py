@@ -159,6 +159,27 @@ async def test_a_container_that_was_restarted_is_a_death(
     assert it.death.reason == "its container was restarted"
 
 
+async def test_an_answer_that_takes_long_makes_no_death_younger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node's clock is read first: engines on busy nodes take a second more than others."""
+    fleet = FakeFleet(preset(), tmp_path)
+    node, it = fleet.nodes[0], watch(fleet, 0)
+    node.stranger("ours", **{"v32-wizard.launch": "x", "v32-wizard.preset": "lab"})
+    node.dies(1)
+    listing, answered = it.node.listing, []
+
+    async def slow() -> Listing:
+        found = await listing()
+        answered.append(time.time())
+        return found
+
+    monkeypatch.setattr(it.node, "listing", slow)
+    await it.ask()
+    assert it.death is not None
+    assert it.death.seen_at < answered[0]
+
+
 async def test_a_restart_is_as_old_as_the_end_before_it(tmp_path: Path) -> None:
     fleet = FakeFleet(preset(), tmp_path)
     watches = [watch(fleet, rank) for rank in range(2)]

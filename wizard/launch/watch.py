@@ -28,8 +28,9 @@ _RESTARTED = "its container was restarted"
 class Death:
     """A container of the launch that does not run any more.
 
-    ``age_s`` is how long ago by the node's own clock, so that nodes whose clocks differ can be
-    compared, of one that was removed since it was last seen; None when that is not known.
+    ``age_s`` is how long before ``seen_at`` by the node's own clock, so that nodes whose clocks
+    differ can be compared, of one that was removed since it was last seen; None when that is not
+    known. ``seen_at`` is when the node was asked, by ours: some answer a second later than others.
     ``removed``: there is no log of it any more.
     """
 
@@ -71,7 +72,7 @@ class NodeWatch:
         there = asyncio.create_task(node.remote.answer(timeout_s=ANSWER_S))
         late = asyncio.get_running_loop().call_later(ANSWER_S, self._late, there)
         try:
-            self._saw(await node.listing())
+            self._saw(await node.listing(), began)
             self._seen = began
         except RemoteError as error:
             self._out_of_reach(str(error))
@@ -84,8 +85,9 @@ class NodeWatch:
 
     async def look(self) -> None:
         """Ask once, beside work of others that tells what keeps a node from answering."""
+        began = time.time()
         with suppress(RemoteError, LaunchError):
-            self._saw(await self.node.listing())
+            self._saw(await self.node.listing(), began)
 
     def _late(self, there: asyncio.Task[None]) -> None:
         """No answer in time: of the node, or of its engine alone."""
@@ -122,7 +124,8 @@ class NodeWatch:
             if self.death is not None and self.feed.ended.is_set():
                 return
 
-    def _saw(self, listing: Listing) -> None:
+    def _saw(self, listing: Listing, began: float) -> None:
+        """Take an answer to what was asked at ``began``: then the node has read its clock, too."""
         self.node.in_reach(engine=True)
         container = next(filter(self.node.fence.holds, listing.containers), None)
         if container is None:
@@ -144,14 +147,14 @@ class NodeWatch:
             return
         if container.running:  # alone in a gang it never finds the others again
             if self.death is None:
-                self._died(_restarted(container, listing.clock))
+                self._died(_restarted(container, listing.clock, began))
             elif _RESTARTED not in self.death.reason:
                 self._and_then(self.death, _RESTARTED)
             return
         age = None
         if listing.clock is not None and container.finished_at is not None:
             age = listing.clock - container.finished_at
-        self._died(Death(container.how_it_ended(), age, time.time()))
+        self._died(Death(container.how_it_ended(), age, began))
 
     def _runs(self, container: Container) -> None:
         if container.paused:
@@ -180,7 +183,7 @@ class NodeWatch:
         self.node.touch()
 
 
-def _restarted(container: Container, clock: float | None) -> Death:
+def _restarted(container: Container, clock: float | None, began: float) -> Death:
     """Return the death of a container that runs again.
 
     Engines go on telling when it last ended, before the others' ends that this has brought about.
@@ -188,7 +191,7 @@ def _restarted(container: Container, clock: float | None) -> Death:
     ended = container.finished_at or container.started_at
     age = clock - ended if clock is not None and ended is not None else None
     before = f" after it {container.how_it_ended()}" if container.exit_code else ""
-    return Death(f"{_RESTARTED}{before}", age, time.time())
+    return Death(f"{_RESTARTED}{before}", age, began)
 
 
 def first_to_fail(watches: Iterable[NodeWatch]) -> NodeWatch | None:
