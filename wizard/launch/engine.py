@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -69,7 +69,7 @@ class NodeEngine(ShownRank):
             lambda: self.permitted(command, timeout_s, runtime=runtime), patience_s=patience_s
         )
 
-    def stream(self, command: str) -> AsyncIterator[bytes]:
+    def stream(self, command: str) -> AsyncGenerator[bytes, None]:
         """Follow a command's output, as root where that was needed before."""
         if (root := self._roots[self.runtime.program]) == "no":
             return self.remote.stream(command)

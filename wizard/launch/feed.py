@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from wizard.errors import LaunchError, RemoteError
@@ -51,10 +52,12 @@ class LogFeed:
                 self._look_back = False
             command = self._command(container)
             self.ended.clear()
-            async for chunk in self.node.stream(command):
-                if chunk.startswith(b"\n[") and _DROPPED in chunk[:80]:
-                    return False  # asked for again from the last stamp on, so that nothing is lost
-                await self._take(chunk)
+            # closed at once however it is left, not when the garbage is collected
+            async with aclosing(self.node.stream(command)) as chunks:
+                async for chunk in chunks:
+                    if chunk.startswith(b"\n[") and _DROPPED in chunk[:80]:
+                        return False  # asked for again from the last stamp on: nothing is lost
+                    await self._take(chunk)
             self._end()
         except (RemoteError, LaunchError):
             return False

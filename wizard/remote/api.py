@@ -6,7 +6,7 @@ put a stand-in there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +139,7 @@ class Remote(Protocol):
         """
         ...
 
-    def stream(self, command: str, *, root: Root = "no") -> AsyncIterator[bytes]:
+    def stream(self, command: str, *, root: Root = "no") -> AsyncGenerator[bytes, None]:
         """Run shell text without a time limit and yield its merged output in raw chunks.
 
         Ends when the command ends; raises ConnectionLost when the connection broke instead.

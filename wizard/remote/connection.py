@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -216,7 +216,7 @@ class SSHRemote:
             finally:
                 desk.close()
 
-    async def stream(self, command: str, *, root: Root = "no") -> AsyncIterator[bytes]:
+    async def stream(self, command: str, *, root: Root = "no") -> AsyncGenerator[bytes, None]:
         """Run shell text without a time limit and yield its merged output in raw chunks.
 
         A reader slower than the output loses the oldest bytes beyond 16 MiB, and a line in the
